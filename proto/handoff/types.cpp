@@ -1,0 +1,1 @@
+#include "proto/handoff/types.hpp"

@@ -1,0 +1,29 @@
+// Clocks, random numbers, hashing and systemd: the real ones.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "proto/base/hasher.hpp"
+#include "proto/base/instant.hpp"
+#include "proto/base/random.hpp"
+
+namespace platform {
+
+[[nodiscard]] base::Now now();
+// Whether the kernel says that the wall clock is synchronised (adjtimex).
+[[nodiscard]] bool clock_synced();
+
+// OpenSSL's. Usable from any thread.
+[[nodiscard]] const base::Hasher& hasher();
+// From the kernel (getrandom). One a thread.
+[[nodiscard]] std::unique_ptr<base::Random> make_random();
+
+// sd_notify: "READY=1", "STOPPING=1", "WATCHDOG=1", "STATUS=…". Does nothing without systemd.
+void notify_supervisor(std::string_view state);
+
+// No core dumps, not traceable by other users: memory may hold card data for a moment. The error names the call.
+[[nodiscard]] std::string harden_process();
+
+}  // namespace platform
