@@ -1,0 +1,179 @@
+"""What strangers send: a clear answer or a closed connection, a metric, and nobody else notices."""
+import json
+import socket
+import struct
+import subprocess
+
+import paho.mqtt.client as mqtt
+import pytest
+
+import rig as r
+
+HEADERS = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def rig(make_rig):
+    made = make_rig(gateway={"terminals": {"max_connections": 64}})
+    yield made
+    assert made.gateway.alive and made.bridge.alive
+    assert made.gateway.submit(r.sale("T9", "after"))[0] == 201
+    r.wait_for("the event in the stream", lambda: made.stream.count() >= 1)
+
+
+BODIES = {
+    "empty": ("", "invalid_json"),
+    "truncated": ('{"type": "sa', "invalid_json"),
+    "not an object": ("[1]", "invalid_json"),
+    "two objects": (json.dumps(r.sale("T1", "1")) * 2, "invalid_json"),
+    "deeply nested": ('{"attributes":' + "[" * 5000 + "]" * 5000 + "}", None),
+    "not UTF-8": (json.dumps(r.sale("T1", "X")).replace("X", "\udcff"), "invalid_json"),
+    "unknown field": (json.dumps(r.sale("T1", "1", amount_minr=1)), "unknown_field"),
+    "wrong type": (json.dumps(r.sale("T1", "1", till_id=5)), "invalid_field"),
+    "amount as text": (json.dumps(r.sale("T1", "1", amount="12")), "invalid_field"),
+    "amount as float": (json.dumps(r.sale("T1", "1", amount=12.5)), "invalid_field"),
+    "amount beyond": (json.dumps(r.sale("T1", "1", amount=10**15)), "invalid_field"),
+    "negative amount": (json.dumps(r.sale("T1", "1", amount=-1)), "invalid_field"),
+    "bad currency": (json.dumps(r.sale("T1", "1", currency="EURO")), "invalid_field"),
+    "duplicate key": ('{"type":"sale",' + json.dumps(r.sale("T1", "1"))[1:], None),
+}
+
+
+@pytest.mark.parametrize("what", BODIES)
+def test_a_bad_body_gets_400_and_says_why(rig, what):
+    body, code = BODIES[what]
+    status, answer = r.get(rig.gateway.http_port, "/v1/events", 10, "POST", body.encode("utf-8", "surrogateescape"), HEADERS)
+    error = json.loads(answer)["error"]
+    assert status == 400 and error["message"], answer
+    if code == "invalid_json":
+        assert error["code"] == code
+    if what in ("unknown field",):
+        assert "amount_minor" in error["message"], "names the nearest known field"
+    r.wait_for("nothing is stored", lambda: rig.gateway.status()["next_seq"] == 1)
+
+
+def test_too_large_is_413_and_the_wrong_media_type_415_and_method_405_and_path_404(rig):
+    port = rig.gateway.http_port
+    assert r.get(port, "/v1/events", 10, "POST", json.dumps(r.sale("T1", "1", reason="x" * 20000)), HEADERS)[0] == 413
+    assert r.get(port, "/v1/events", 10, "POST", json.dumps(r.sale("T1", "1")), {"Content-Type": "text/plain"})[0] == 415
+    assert r.get(port, "/v1/events", 10, "DELETE")[0] == 405
+    assert r.get(port, "/v1/nothing", 10)[0] == 404
+    lines = "\n".join(json.dumps(r.sale("T1", str(n))) for n in range(1001))
+    assert r.get(port, "/v1/events/batch", 10, "POST", lines, {"Content-Type": "application/x-ndjson"})[0] == 413
+    assert rig.gateway.status()["next_seq"] == 1
+
+
+def test_slow_writers_and_too_many_connections_leave_others_alone(rig):
+    slow = [socket.create_connection(("127.0.0.1", rig.gateway.http_port), timeout=30) for _ in range(20)]
+    for line in slow:
+        line.sendall(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+    assert rig.gateway.submit(r.sale("T1", "1"))[0] == 201
+    more = []
+    for _ in range(300):
+        try:
+            more.append(socket.create_connection(("127.0.0.1", rig.gateway.http_port), timeout=5))
+        except OSError:
+            pass
+    assert rig.gateway.alive
+    for line in more:
+        line.close()
+    # A slow read has 10 s: then each is answered 408 or closed.
+    for line in slow:
+        assert b"200" not in line.recv(4096)[:20]
+        line.close()
+    r.wait_for("a connection is free", lambda: rig.gateway.submit(r.sale("T1", "2"))[0] == 201)
+
+
+@pytest.mark.parametrize("frame", [
+    b"\xff\xff\xff\xff", b"\x00\x01\x00\x01" + b"x" * 10, b"\x00\x00\x00\x05" + b"\xff" * 5, b"\x00\x00\x00\x00", b"\x00\x00\x00\x10abc"],
+    ids=["2^32-1", "beyond 64 KiB", "no protobuf", "empty", "truncated"])
+def test_a_bad_frame_is_answered_or_closed(rig, frame):
+    with socket.create_connection(("127.0.0.1", rig.gateway.framed_port), timeout=30) as line:
+        line.sendall(frame)
+        line.shutdown(socket.SHUT_WR)
+        answer = b""
+        while chunk := line.recv(4096):
+            answer += chunk
+        assert len(answer) < 4096
+        assert answer == b"" or struct.unpack(">I", answer[:4])[0] + 4 <= len(answer)
+
+
+def test_foreign_and_malformed_mqtt_messages_are_counted_and_the_line_goes_on(rig):
+    client = mqtt.Client(client_id="stranger", protocol=mqtt.MQTTv5)
+    client.connect("127.0.0.1", rig.broker.port)
+    client.loop_start()
+    for topic, payload in [("tillstream/v1/up/00/shop-0001", b"\xff" * 100), ("tillstream/v1/up/zz/shop-0001", b""),
+                           ("tillstream/v1/up/00/" + "x" * 200, b"\x00"), ("tillstream/v1/up/00/shop-0001/more", b"\x0a"),
+                           ("tillstream/v1/up/00/SHOP", b"\x0a\x04shop")]:
+        client.publish(topic, payload, qos=1).wait_for_publish(10)
+    client.loop_stop()
+    client.disconnect()
+    rig.tap(2)
+    rig.wait_told(100)
+    rig.settle()
+    import sqlite3
+    connection = sqlite3.connect(f"file:{rig.bridge.stream}?mode=ro", uri=True)
+    reasons = [row[0] for row in connection.execute("SELECT reason FROM dead_letters")]
+    connection.close()
+    assert reasons, "a malformed message leaves a dead letter"
+
+
+BAD_CONFIGS = {
+    "unknown key": ({"uplink": {"windw_events": 5}}, "windw_events", "window_events"),
+    "wrong type": ({"uplink": {"window_events": "many"}}, "window_events", "integer"),
+    "bad size": ({"journal": {"quota": "512 bananas"}}, "quota", "MiB"),
+    "missing file": ({"card": {"token_key_file": "/nonexistent/key"}}, "token_key_file", "/nonexistent/key"),
+    "bad id": ({"gateway": {"id": "Shop 1"}}, "id", "a-z0-9-"),
+    "plaintext off loopback": ({"uplink": {"broker": "mqtt://broker.example:1883"}}, "broker", "allow_plaintext"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_CONFIGS)
+def test_a_bad_configuration_is_78_and_a_line_to_act_on(tmp_path, what):
+    overrides, key, hint = BAD_CONFIGS[what]
+    gateway = r.Gateway(tmp_path, 1, overrides=overrides)
+    for verb in ("check", "run"):
+        done = subprocess.run([r.BIN / "tillstream-gateway", verb, "--config", gateway.config], capture_output=True, text=True,
+                              timeout=30, env=gateway.env, cwd=tmp_path)
+        assert done.returncode == 78, done
+        line = next(line for line in done.stderr.splitlines() if key in line)
+        assert str(gateway.config) in line and hint in done.stderr, done.stderr
+        number = int(line.split(str(gateway.config) + ":")[1].split(":")[0])
+        assert number > 0
+    assert not gateway.state_dir.exists()
+
+
+def test_a_missing_configuration_and_wrong_use_say_so(tmp_path):
+    for program in ("tillstream-gateway", "tillstream-bridge"):
+        done = subprocess.run([r.BIN / program, "run", "--config", tmp_path / "none.toml"], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 78 and "none.toml" in done.stderr
+        done = subprocess.run([r.BIN / program, "rnu"], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 2 and "run" in done.stderr
+
+
+def test_no_card_number_is_on_any_disk_in_any_log_or_on_the_wire(make_rig, tmp_path):
+    rig = make_rig()
+    pans = ["4111111111111111", "5555 5555 5555 4444", "3782-822463-10005"]
+    seen = []
+    client = mqtt.Client(client_id="sniffer", protocol=mqtt.MQTTv5)
+    client.on_message = lambda _client, _data, message: seen.append(message.payload)
+    client.connect("127.0.0.1", rig.broker.port)
+    client.subscribe("tillstream/#")
+    client.loop_start()
+    for number, pan in enumerate(pans):
+        status, _ = rig.gateway.submit(r.sale("T1", str(number), card_number=pan, reason=f"card {pan} please",
+                                              attributes={"note": f"pan {pan}"}))
+        assert status == 201
+        rig.gateway.submit(r.sale("T1", f"x{number}", card_number=pan + "x"))
+        rig.gateway.submit({"type": "sale", pan: pan})
+    r.wait_for("events in the stream", lambda: rig.stream.count() >= len(pans))
+    client.loop_stop()
+    rig.gateway.terminate()
+    rig.bridge.terminate()
+    haystack = b"\n".join(seen)
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            haystack += b"\n" + path.read_bytes()
+    for pan in pans:
+        digits = pan.replace(" ", "").replace("-", "").encode()
+        assert digits not in haystack and pan.encode() not in haystack, pan

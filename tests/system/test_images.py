@@ -1,0 +1,160 @@
+"""Restored disk images, swapped boxes, clones, lost and damaged journals."""
+import json
+import shutil
+import sqlite3
+import subprocess
+
+import rig as r
+
+
+def image(rig, name):
+    """A copy of the state folder, taken while the gateway is down."""
+    rig.gateway.kill9()
+    copy = rig.folder / name
+    shutil.copytree(rig.gateway.state_dir, copy)
+    rig.begin(rig.gateway)
+    return copy
+
+
+def restore(rig, copy):
+    rig.gateway.kill9()
+    shutil.rmtree(rig.gateway.state_dir)
+    shutil.copytree(copy, rig.gateway.state_dir)
+    rig.begin(rig.gateway)
+
+
+def pause(rig):
+    """Every event in the stream, terminals silent."""
+    rig.settle()
+    r.wait_for("the gateway knows", lambda: rig.gateway.status()["pending_events"] == 0)
+
+
+def test_an_old_image_is_restored_twice_and_neither_repeats_nor_loses_a_row(make_rig):
+    rig = make_rig()
+    rig.tap(2)
+    rig.wait_told(200)
+    pause(rig)
+    old = image(rig, "image")
+    rig.tap(2)
+    rig.wait_told(200)
+    pause(rig)
+    for _ in range(2):
+        restore(rig, old)
+        rig.tap(2)
+        rig.wait_told(200)
+        pause(rig)
+    epochs = {row["epoch"] for row in rig.stream.rows() if row["seq"] is not None}
+    assert len(epochs) >= 2
+    assert any(n["notice"] == "journal_epoch_started" for n in rig.stream.notices())
+
+
+def test_rows_of_an_image_that_never_went_up_are_sent_in_a_new_epoch(make_rig):
+    rig = make_rig()
+    rig.tap(1)
+    rig.wait_told(100)
+    pause(rig)
+    rig.relay.set("cut")
+    rig.tap(1)
+    rig.wait_told(100)
+    rig.terminals[-1].stop()
+    waiting = image(rig, "image")        # holds 100 rows and more that the stream has not
+    rig.relay.set("pass")
+    rig.settle()
+    restore(rig, waiting)
+    rig.tap(1)
+    rig.wait_told(100)
+    rig.settle()
+
+
+def test_a_new_disk_goes_on_in_a_new_epoch_and_the_loss_is_reported(make_rig):
+    rig = make_rig()
+    rig.tap(2)
+    rig.wait_told(200)
+    pause(rig)
+    rig.gateway.kill9()
+    shutil.rmtree(rig.gateway.state_dir)
+    rig.begin(rig.gateway)
+    rig.tap(2)
+    rig.wait_told(200)
+    rig.settle()
+    lost = [n for n in rig.stream.notices() if n["notice"] == "events_lost"]
+    assert len(lost) == 1, rig.stream.notices()
+
+
+def test_a_clone_beside_the_live_box_is_quarantined_and_both_go_on_storing(make_rig):
+    rig = make_rig()
+    rig.tap(1)
+    rig.wait_told(100)
+    pause(rig)
+    copy = image(rig, "image")
+    clone = r.Gateway(rig.folder, rig.broker.port, rig.gateway.gateway_id, name="clone", state_dir=copy)
+    rig.others.append(clone)
+    # One broker, one client id: brokers let the newer connection win, so each box has a broker of its own here.
+    rig.begin(clone)
+    rig.tap(1)
+    rig.tap(1, gateway=clone)
+    r.wait_for("the notice", lambda: any(n["notice"] == "gateway_cloned" for n in rig.stream.notices()), 120)
+    rig.wait_told(100)
+    for terminal in rig.terminals:
+        terminal.stop()
+    rows = [json.loads(row["value"]) for row in rig.stream.rows() if row["type"] != "notice"]
+    keys = [(event["terminal_id"], event["terminal_ref"]) for event in rows if not event.get("possible_repeat")]
+    assert len(keys) == len(set(keys)), "a row twice without possible_repeat"
+
+
+def test_a_damaged_journal_is_set_aside_salvaged_and_reported(make_rig):
+    rig = make_rig()
+    rig.tap(2)
+    rig.wait_told(300)
+    pause(rig)
+    rig.relay.set("cut")
+    rig.tap(2)
+    rig.wait_told(300)
+    for terminal in rig.terminals:
+        terminal.stop()
+    rig.gateway.terminate()
+    journal = next(path for path in rig.gateway.state_dir.iterdir() if path.name.endswith(".db"))
+    size = journal.stat().st_size
+    with open(journal, "r+b") as file:   # the middle of the file: pages of rows
+        file.seek(size // 2 // 4096 * 4096)
+        file.write(b"\xff" * 8192)
+    rig.begin(rig.gateway)
+    rig.relay.set("pass")
+    rig.tap(1)
+    rig.wait_told(100)
+    rig.terminals[-1].stop()
+    r.wait_for("the gateway knows", lambda: rig.gateway.status()["pending_events"] == 0, 60)
+    seen = {}
+    for row in rig.stream.rows():
+        if row["type"] != "notice":
+            event = json.loads(row["value"])
+            seen[(event["terminal_id"], event["terminal_ref"])] = seen.get((event["terminal_id"], event["terminal_ref"]), 0) + 1
+    assert max(seen.values()) == 1
+    told = {(t.terminal_id, ref) for t in rig.terminals for ref in t.told}
+    lost = told - seen.keys()
+    notices = {n["notice"] for n in rig.stream.notices()}
+    assert not lost or "events_lost" in notices, (len(lost), notices)
+    assert len(lost) < 200, "a page's worth of rows is lost, not the journal"
+    assert any("damaged" in path.name or "aside" in path.name for path in rig.gateway.state_dir.iterdir())
+
+
+def test_a_journal_of_a_newer_schema_is_refused_untouched(make_rig):
+    rig = make_rig()
+    rig.gateway.submit(r.sale("T1", "1"))
+    rig.gateway.terminate()
+    journal = next(path for path in rig.gateway.state_dir.iterdir() if path.name.endswith(".db"))
+    connection = sqlite3.connect(journal)
+    connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    before = journal.read_bytes()
+    done = subprocess.run(rig.gateway.argv, cwd=rig.folder, env=rig.gateway.env, capture_output=True, timeout=30, text=True)
+    assert done.returncode in (1, 78) and "999" in done.stderr and "newer" in done.stderr, done
+    assert journal.read_bytes() == before
+
+
+def test_a_second_gateway_on_the_same_state_folder_is_refused(make_rig):
+    rig = make_rig()
+    second = r.Gateway(rig.folder, rig.relay.port, name="second", state_dir=rig.gateway.state_dir)
+    done = subprocess.run(second.argv, cwd=rig.folder, env=second.env, capture_output=True, timeout=30, text=True)
+    assert done.returncode in (1, 78) and str(rig.gateway.state_dir) in done.stderr, done
+    assert rig.gateway.submit(r.sale("T1", "1"))[0] == 201
