@@ -1,4 +1,5 @@
-// HttpServer: HTTP/1.1 (and TLS) on one io_context, for terminals and for the admin pages. The only door to Boost.Beast.
+// HttpServer: HTTP/1.1 (and TLS) on one io_context, for terminals and for the admin pages. The only door to
+// Boost.Beast.
 //
 // Bounded: connections, header and body size, time for a slow read, pipelined requests (one at a time a connection).
 // Everything happens on the thread that runs the io_context.
@@ -26,19 +27,19 @@ struct TlsFiles {
 };
 
 struct HttpSettings {
-  std::string listen;                 // "127.0.0.1:8801", "[::1]:0"; port 0: any free one
+  std::string listen;  // "127.0.0.1:8801", "[::1]:0"; port 0: any free one
   std::optional<TlsFiles> tls;
   std::size_t max_connections = 512;
   std::size_t max_header_bytes = 8 * 1024;
   // Largest body by path: the handler's own limits decide the answer, this one only protects memory.
   std::function<std::size_t(std::string_view method, std::string_view path)> max_body_bytes;
-  std::chrono::milliseconds slow_read{10'000};   // headers and body must be in within
-  std::chrono::milliseconds idle{75'000};        // keep-alive without a request
+  std::chrono::milliseconds slow_read{10'000};  // headers and body must be in within
+  std::chrono::milliseconds idle{75'000};       // keep-alive without a request
 };
 
 struct HttpRequest {
   std::string method;
-  std::string path;       // decoded, without the query
+  std::string path;                                        // decoded, without the query
   std::vector<std::pair<std::string, std::string>> query;  // decoded
   std::string content_type;
   std::string authorization;
@@ -58,8 +59,8 @@ struct HttpResponse {
   std::vector<std::pair<std::string, std::string>> headers = {};
 };
 
-// A server-sent-events response under way. Bounded: write() says false when the reader is too slow and its buffer is full;
-// on_drained is then called once there is room again.
+// A server-sent-events response under way. Bounded: write() says false when the reader is too slow and its buffer is
+// full; on_drained is then called once there is room again.
 class EventStream {
  public:
   virtual ~EventStream() = default;
@@ -99,7 +100,7 @@ class HttpServer {
 
 // Binds and listens. The error names the address, the cause and the remedy.
 [[nodiscard]] std::expected<std::unique_ptr<HttpServer>, std::string> start_http_server(boost::asio::io_context& io,
-                                                                                       HttpSettings settings,
-                                                                                       HttpHandler handler);
+                                                                                        HttpSettings settings,
+                                                                                        HttpHandler handler);
 
 }  // namespace platform

@@ -7,8 +7,9 @@
 //   settings.finish();      // unknown keys become errors, each naming the nearest known one
 //   if (!settings.errors().empty()) …
 //
-// Every getter records the key as known, returns the default when it is absent, and notes an error (file, line, key, what is
-// wrong, what is allowed) when it is there and wrong. So one pass reports all errors, not the first only. The only door to toml++.
+// Every getter records the key as known, returns the default when it is absent, and notes an error (file, line, key,
+// what is wrong, what is allowed) when it is there and wrong. So one pass reports all errors, not the first only. The
+// only door to toml++.
 #pragma once
 
 #include <chrono>
@@ -45,11 +46,13 @@ class SettingsTable {
   [[nodiscard]] bool has(std::string_view key) const;
   [[nodiscard]] std::string text(std::string_view key, std::string_view fallback, const Check& check = {});
   [[nodiscard]] std::string required_text(std::string_view key, const Check& check = {});
-  [[nodiscard]] std::string word(std::string_view key, std::string_view fallback, std::vector<std::string_view> allowed);
+  [[nodiscard]] std::string word(std::string_view key, std::string_view fallback,
+                                 std::vector<std::string_view> allowed);
   [[nodiscard]] std::int64_t integer(std::string_view key, std::int64_t fallback, IntegerRange range);
   [[nodiscard]] bool boolean(std::string_view key, bool fallback);
   // "512MiB": KiB MiB GiB.
-  [[nodiscard]] std::uint64_t bytes(std::string_view key, std::string_view fallback, std::uint64_t min, std::uint64_t max);
+  [[nodiscard]] std::uint64_t bytes(std::string_view key, std::string_view fallback, std::uint64_t min,
+                                    std::uint64_t max);
   // "30s": ms s min h d.
   [[nodiscard]] std::chrono::milliseconds duration(std::string_view key, std::string_view fallback,
                                                    std::chrono::milliseconds min, std::chrono::milliseconds max);

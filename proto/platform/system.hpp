@@ -15,15 +15,17 @@ namespace platform {
 // Whether the kernel says that the wall clock is synchronised (adjtimex).
 [[nodiscard]] bool clock_synced();
 
-// OpenSSL's. Usable from any thread.
+// OpenSSL's. Usable from any thread; costs no allocation and no look-up of the algorithm a call.
 [[nodiscard]] const base::Hasher& hasher();
-// From the kernel (getrandom). One a thread.
+// From the kernel (getrandom), fetched 256 bytes at a time. One a thread.
 [[nodiscard]] std::unique_ptr<base::Random> make_random();
 
 // sd_notify: "READY=1", "STOPPING=1", "WATCHDOG=1", "STATUS=…". Does nothing without systemd.
 void notify_supervisor(std::string_view state);
 
-// No core dumps, not traceable by other users: memory may hold card data for a moment. The error names the call.
+// No core dumps, not traceable by other processes of the same user: memory may hold card data for a moment. Empty when
+// done; else names the call that failed and why. Under AddressSanitizer the process stays traceable, because its leak
+// check attaches to it.
 [[nodiscard]] std::string harden_process();
 
 }  // namespace platform
