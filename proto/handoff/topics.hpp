@@ -4,8 +4,8 @@
 //   tillstream/v1/down/<shard>/<gateway>   bridge to one gateway
 //   tillstream/v1/down/<shard>/all         bridge to all gateways of a shard; never retained
 //
-// shard: the first byte of SHA-256(gateway id) in two lower-case hex digits; 256 shards, for ever. A gateway that is called
-// "all" would share its topic with everyone, so that id is not allowed.
+// shard: the first byte of SHA-256(gateway id) in two lower-case hex digits; 256 shards, for ever. A gateway that is
+// called "all" would share its topic with everyone, so that id is not allowed.
 #pragma once
 
 #include <optional>
@@ -40,8 +40,8 @@ inline constexpr std::size_t gateway_id_length_max = 63;
   return std::string(topic_root).append("down/").append(shard).append("/all");
 }
 
-// Whose topic it is: the gateway id of tillstream/v1/up/<shard>/<gateway> with a well-formed id; nothing for any other topic.
-// Whether the shard is that gateway's own is for the caller to compare.
+// Whose topic it is: the gateway id of tillstream/v1/up/<shard>/<gateway> with a well-formed id; nothing for any other
+// topic. Whether the shard is that gateway's own is for the caller to compare.
 struct UpTopic {
   std::string_view shard;
   std::string_view gateway_id;
