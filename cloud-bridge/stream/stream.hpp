@@ -1,27 +1,37 @@
 // Stream: the central stream, whatever keeps it. Events and the gateways' progress go in together, or not at all.
 //
 //   unowned ──take──▶ taking ──on_owned──▶ owned ──begin──▶ committing ──on_committed──▶ owned
-//                        ▲                   │                   │
-//                        └──── on_lost ──────┴───────────────────┘   any uncertain outcome
+//                        ▲                 │  ▲ │                │
+//                        │          blocked┘  └─┴─on_ready       │
+//                        └──── on_lost ────────┴─────────────────┘   any uncertain outcome
 //
 // Invariants:
 //   (1) A transaction is in the stream wholly or not at all, for every reader of committed data.
-//   (2) on_committed(id) is called only when that is certain. Otherwise on_lost follows, and nothing may be assumed: the next
+//   (2) on_committed(id) is called only when that is certain. Otherwise on_lost follows, and nothing may be assumed:
+//   the next
 //       on_owned brings the progress that counts.
-//   (3) on_owned's progress includes every transaction that any earlier owner committed, and no earlier owner can commit after it.
-//   (4) One transaction a partition is under way at a time; may_begin() says when the next may come.
+//   (3) on_owned's progress includes every transaction that any earlier owner committed, and no earlier owner can
+//   commit after it. (4) One transaction a partition is under way at a time; may_begin() says when the next may come.
+//   (5) A partition that is owned, idle and may not begin is blocked (no room; status() says why): credit is zero
+//   meanwhile, and
+//       on_ready says when it is over.
+//   (6) A second record of one (gateway, epoch, seq) never gets in: the transaction fails as a whole, and on_lost says
+//   so.
 //
-// Calls and callbacks happen on the bridge's loop thread; what blocks is behind the implementation's own threads.
+// Threads: calls and callbacks happen on the bridge's loop thread; what blocks is behind the implementation's own
+// threads. No callback happens inside a call. Memory: a transaction is the caller's until begin(); how large one may be
+// is the caller's limit. Errors are words for people and never hold payload.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "proto/base/instant.hpp"
+#include "proto/base/result.hpp"
+#include "proto/base/strong.hpp"
 #include "proto/handoff/types.hpp"
 #include "proto/wire/handoff.pb.h"
 
@@ -30,36 +40,46 @@ namespace stream {
 // Owns the shards s with s mod P = p.
 using Partition = base::Strong<struct PartitionTag, std::uint32_t>;
 using TransactionId = base::Strong<struct TransactionTag>;
-// Where a record is in the stream: for readers of the embedded stream, its row.
+// Where a record is in the stream, for readers of the embedded stream: 1, 2, 3 …, with gaps; 0: before the first.
 using Position = base::Strong<struct PositionTag>;
 
-// A record as consumers see it (cloud-bridge/stream/README.md has the fields).
+// Runs a task on the bridge's loop thread, later and never inside the call. Any thread may call it.
+using Post = std::function<void(std::function<void()> task)>;
+
+// A record as consumers see it (README.md has the fields). What is empty is absent. Its CloudEvents headers follow from
+// it: each_header() in record.hpp.
 struct Record {
-  std::string event_id;
+  std::string event_id;  // UUID text
   std::string gateway_id;
-  std::string epoch;                  // hex; empty for a bridge's own notice
-  std::optional<std::uint64_t> seq;   // none for a bridge's own notice
-  std::string key;                    // <gateway>/<terminal>
-  std::string type;                   // sale, …, notice
-  std::string occurred_at;
+  std::string epoch;                 // hex; empty for a bridge's own notice
+  std::optional<std::uint64_t> seq;  // none for a bridge's own notice
+  std::string key;                   // <gateway>/<terminal>
+  std::string type;                  // sale, …, notice
+  std::string occurred_at;           // RFC 3339, as all times here
   std::string received_at;
   std::string published_at;
-  std::vector<std::pair<std::string, std::string>> headers;  // CloudEvents binary mode, in order
-  std::string value;                  // flat JSON
+  std::string value;  // flat JSON
+
+  friend bool operator==(const Record&, const Record&) = default;
 };
 
+// What came in and cannot be published. Kept once per (gateway, epoch, digest); made by dead_letter() in
+// dead_letter.hpp, which decides whether the bytes may be kept at all.
 struct DeadLetter {
   std::string gateway_id;
   std::string topic;
-  std::string reason;   // a word: undecodable, gateway_mismatch, too_large …
-  std::string detail;
-  std::string epoch;    // hex, may be empty
-  std::string digest;   // hex of the payload's SHA-256: once per (gateway, epoch, digest)
+  std::string reason;  // a word: undecodable, gateway_mismatch, too_large …
+  std::string detail;  // for people, never payload
+  std::string epoch;   // hex; empty: foreign, not a record of any epoch
+  std::string digest;  // hex of the payload's SHA-256
   base::UtcTime at;
-  base::Bytes payload;
+  std::uint64_t size = 0;              // bytes of the payload
+  std::optional<base::Bytes> payload;  // none: it might hold card data, or is too large
+
+  friend bool operator==(const DeadLetter&, const DeadLetter&) = default;
 };
 
-// One row of the public table of gateways: flat JSON, keyed by gateway.
+// One row of the public table of gateways: flat JSON, keyed by gateway; a newer one replaces it.
 struct GatewayRow {
   std::string gateway_id;
   std::string value;
@@ -83,37 +103,80 @@ class Owner {
   // The partition is ours; `progress` is all that is committed.
   virtual void on_owned(Partition partition, std::vector<tillstream::v1::Progress> progress) = 0;
   // Not ours (any more), or not certain: forget everything about it. Transactions under way have an unknown outcome.
+  // on_owned follows when the stream has it again; nobody has to ask.
   virtual void on_lost(Partition partition, std::string reason) = 0;
   virtual void on_committed(Partition partition, TransactionId id) = 0;
+  // may_begin() has become true without on_owned or on_committed: what blocked the partition is gone.
+  virtual void on_ready(Partition partition) = 0;
 };
 
 struct Status {
-  bool up = false;
-  std::string last_error;            // of the last failure, for people
-  std::uint64_t bytes = 0;           // of the embedded stream's files
+  bool up = false;         // every partition that should be ours is
+  std::string last_error;  // of the last failure, for people; stays after recovery
+  // Why nothing may begin although the stream is up: "full", "reader_holds_snapshot"; empty: nothing blocks. An alarm,
+  // and credit zero.
+  std::string blocked;
+  std::uint64_t bytes = 0;  // of the embedded stream's files, and their limit
+  std::uint64_t bytes_max = 0;
+  std::uint64_t wal_bytes = 0;  // not yet checkpointed, and its limit
+  std::uint64_t wal_bytes_max = 0;
   std::optional<Position> last_position;
+  std::uint64_t transactions_total = 0;  // committed by this process
+  std::uint64_t records_total = 0;
+  std::uint64_t losses_total = 0;                // on_lost
+  std::uint64_t dead_letters = 0;                // kept in the stream
+  std::uint64_t dead_letters_dropped_total = 0;  // foreign ones beyond their limit
 };
 
 class Stream {
  public:
   virtual ~Stream() = default;
 
-  // Begins to take partitions; on_owned follows for each one that is got. The owner must outlive the stream.
+  // Begins to take partitions; on_owned follows for each one that is got. Once. The owner must outlive the stream.
   virtual void open(Owner& owner) = 0;
   // Number of partitions P, fixed for the stream's life.
   [[nodiscard]] virtual std::uint32_t partitions() const = 0;
   [[nodiscard]] virtual bool may_begin(Partition partition) const = 0;
-  // Starts committing; on_committed or on_lost follows. Only when may_begin().
+  // Starts committing; on_committed or on_lost follows. Only when may_begin(), and never with an empty transaction.
   virtual void begin(Partition partition, TransactionId id, Transaction transaction) = 0;
   [[nodiscard]] virtual Status status() const = 0;
   // Finishes what is under way, then calls `done`; nothing is called afterwards.
   virtual void close(std::function<void()> done) = 0;
 };
 
-// Reading back, for tail and server-sent events.
+// --- reading back, for server-sent events and tail ---
+
 struct ReadRecord {
   Position position;
   Record record;
+};
+
+enum class ReadError {
+  down,  // The stream is down or closing. Try again when it is up.
+  busy,  // Too many reads wait already. Try again later.
+};
+
+struct ReadLimits {
+  std::size_t records = 256;
+  std::size_t bytes = 256 * 1024;  // of values; at least one record comes when there is one
+};
+
+struct ReadPage {
+  std::vector<ReadRecord> records;  // in order
+  Position next;                    // where the next read goes on
+  bool more = false;                // there was more when this was read
+};
+
+// Reads committed records, in bounded steps that never hold a snapshot in between. Same thread rules as Stream.
+class StreamReader {
+ public:
+  using Done = std::function<void(base::Result<ReadPage, ReadError>)>;
+
+  virtual ~StreamReader() = default;
+  // Records at `from` and after it. `done` is called exactly once, unless the stream is destroyed first.
+  virtual void read(Position from, ReadLimits limits, Done done) = 0;
+  // Called after each commit that appended records, with the last position. One watcher; {} removes it.
+  virtual void watch(std::function<void(Position last)> appended) = 0;
 };
 
 }  // namespace stream

@@ -1,0 +1,60 @@
+#include "cloud-bridge/stream/dead_letter.hpp"
+
+#include <algorithm>
+
+#include "cloud-bridge/stream/unknown_fields.hpp"
+#include "cloud-bridge/stream/uuid.hpp"
+#include "proto/wire/event.pb.h"
+
+namespace stream {
+namespace {
+
+constexpr std::size_t kCardDigitsMin = 13;
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// Thirteen digits or more, single spaces, dots or dashes between them allowed. No Luhn sum and no table of issuers:
+// this decides only whether a broken record's bytes are kept, so it may well be too careful.
+bool may_hold_card_number(std::string_view bytes) {
+  std::size_t digits = 0;
+  bool gap = false;
+  for (const char c : bytes) {
+    if (is_digit(c)) {
+      gap = false;
+      if (++digits >= kCardDigitsMin) return true;
+    } else if (digits > 0 && !gap && (c == ' ' || c == '-' || c == '.')) {
+      gap = true;
+    } else {
+      digits = 0;
+      gap = false;
+    }
+  }
+  return false;
+}
+
+bool is_id(std::string_view bytes) { return bytes.empty() || bytes.size() == kUuidBytes; }
+
+}  // namespace
+
+bool may_keep(base::BytesView payload) {
+  if (payload.empty() || payload.size() > kDeadLetterBytesMax || may_hold_card_number(payload)) return false;
+  tillstream::v1::Event event;
+  return event.ParseFromArray(payload.data(), static_cast<int>(payload.size())) && !has_unknown_field(payload) &&
+         is_id(event.event_id()) && is_id(event.original_event_id()) && is_id(event.conflict_with());
+}
+
+DeadLetter dead_letter(const Refused& refused, const base::Hasher& hasher) {
+  DeadLetter letter{.gateway_id = std::string(refused.gateway_id),
+                    .topic = std::string(refused.topic.substr(0, kDeadLetterTopicMax)),
+                    .reason = std::string(refused.reason),
+                    .detail = std::string(refused.detail),
+                    .epoch = std::string(refused.epoch),
+                    .digest = base::to_hex(hasher.sha256({refused.payload}).view()),
+                    .at = refused.at,
+                    .size = refused.payload.size(),
+                    .payload = std::nullopt};
+  if (!refused.epoch.empty() && may_keep(refused.payload)) letter.payload = base::Bytes(refused.payload);
+  return letter;
+}
+
+}  // namespace stream
