@@ -1,21 +1,25 @@
 // Journal: where an event is safe. Appends durably, reads in order, trims what the stream has committed.
 //
-//   absent ──open──▶ open ──append/read/trim──▶ open ──failed fsync──▶ broken ──reopen──▶ open
+//   absent ──open──▶ open ──append/read/trim──▶ open ──failed write, fsync──▶ broken ──close, open──▶ open
+//                                                 └────corrupt page, CRC────▶ damaged ──close, salvage, open──▶ open
 //
 // Invariants:
 //   (1) A row that append() returned is on disk: it survives a power cut.
-//   (2) Rows are numbered 1, 2, 3 … in the order of their appends; a number is never used twice.
+//   (2) Rows are numbered 1, 2, 3 … in the order of their appends, without gaps; a number is never used twice.
 //   (3) trim() never removes a row beyond the acked mark.
-//   (4) After any storage error nothing is retried on this object: it answers `broken` until it is opened anew.
+//   (4) After a storage error nothing is retried on this object: every call answers that error until it is opened anew.
 //   (5) Nothing is evicted to make room for a new event except committed rows; a full journal refuses.
 //
-// Not thread-safe: one thread owns it (see journal_thread in adapters).
+// Not thread-safe: one thread owns it (JournalThread, in the adapters, lends it to an event loop).
 #pragma once
 
+#include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -28,17 +32,18 @@ namespace journal {
 using handoff::Row;
 
 enum class Error {
-  full,    // The quota is reached: nothing was stored. Answer `busy`; forwarding goes on.
-  disk_full,  // The disk has no room, or a smaller quota than ours: nothing was stored. Answer `busy`.
-  broken,  // The disk failed; the outcome is unknown. Answer `storage`, close, open anew.
-  damaged, // The file is corrupt. Set it aside and salvage.
+  full,       // The quota is reached: nothing was stored. Answer `busy`; forwarding goes on.
+  disk_full,  // The disk has no room: nothing was stored. Answer `busy`; forwarding goes on.
+  broken,     // The disk failed; the outcome is unknown. Answer `storage`, close, open anew.
+  damaged,    // The file is corrupt; the outcome is unknown. Answer `storage`, close, open anew with salvage.
 };
+[[nodiscard]] std::string_view to_string(Error error);
 
 // Who may use the last of the quota.
 enum class Priority { money, telemetry };
 
 struct AppendItem {
-  // SipHash (keyed, random a journal) or better of the duplicate key; equal keys have equal hashes.
+  // A keyed hash of the duplicate key, with the journal's own hash_key(): equal keys have equal hashes.
   std::uint64_t key_hash = 0;
   Priority priority = Priority::money;
   base::Bytes record;
@@ -55,21 +60,25 @@ struct Candidate {
 struct Appended {
   Row row;
 };
+// What may be the same event, newest first, never empty, at most kCandidatesMax.
 struct Candidates {
-  std::vector<Candidate> rows;  // newest first, never empty
+  std::vector<Candidate> rows;
 };
 struct Refused {
   Error error;  // full or disk_full
 };
-// What became of one item. An item with candidates was not stored: decide, and append again with seen_through.
+// What became of one item. An item with candidates was not stored: decide, and append again with seen_through. A repeat
+// of another item of the same call gets that one's row as a candidate.
 using AppendOutcome = std::variant<Appended, Candidates, Refused>;
+
+inline constexpr std::size_t kCandidatesMax = 16;
 
 struct StoredRow {
   Row row;
   base::Bytes record;
 };
 
-// One row's way, for the local history.
+// One row's way, for the local history. Times are exact to the second, never too early.
 struct History {
   Row row;
   base::Bytes record;
@@ -80,11 +89,14 @@ struct History {
 enum class Admission { open, money_only, closed };
 
 struct Usage {
-  std::uint64_t bytes = 0;        // database + WAL + ballast
+  std::uint64_t rows = 0;
+  std::uint64_t bytes = 0;  // live pages of the database + WAL + ballast; never more than quota_bytes
   std::uint64_t quota_bytes = 0;
   std::uint64_t free_disk_bytes = 0;
   std::uint64_t bytes_written_total = 0;  // handed to the operating system since opening
+  std::uint64_t index_slots = 0;          // rows that the duplicate index holds
   Admission admission = Admission::open;
+  bool disk_full = false;  // refusing because the disk, not the quota, is full
 };
 
 struct TrimOutcome {
@@ -98,39 +110,60 @@ struct TrimOutcome {
   bool more = false;
 };
 
+// One bounded step of looking at every row.
+struct VerifyStep {
+  std::uint64_t rows = 0;
+  // Rows whose CRC differs, that are missing, or that cannot be read; at most kVerifyRowsMax a step.
+  std::vector<Row> bad;
+  // Where the next step begins; none: all rows have been seen.
+  std::optional<Row> next;
+};
+
+inline constexpr std::size_t kVerifyRowsMax = 4096;
+
 class Journal {
  public:
   virtual ~Journal() = default;
 
-  // What opening found. Valid until the next open.
+  // What opening found. Valid until the next open; not changed by what happens afterwards.
   [[nodiscard]] virtual const handoff::JournalState& opened() const = 0;
+  // Key for AppendItem::key_hash: random, made with the journal.
+  [[nodiscard]] virtual const std::array<std::uint8_t, 16>& hash_key() const = 0;
 
-  // Appends all items that are new, in order, in one transaction. When it returns, those that were Appended are on disk.
-  // A failed transaction stores none of them.
+  // Appends all items that are new, in order, in one transaction. When it returns, those that were Appended are on
+  // disk. A failed transaction stores none of them.
   [[nodiscard]] virtual base::Result<std::vector<AppendOutcome>, Error> append(std::span<const AppendItem> items) = 0;
 
-  // Rows from `from` on, in order, until max_rows or max_bytes (at least one row when there is one).
+  // Rows from `from` on (or from the oldest, when that is later), in order, until max_rows or max_bytes; at least one
+  // row when there is one.
   [[nodiscard]] virtual base::Result<std::vector<StoredRow>, Error> read(Row from, std::size_t max_rows,
                                                                          std::size_t max_bytes) = 0;
 
-  // Makes an epoch attempt the current one, and where `run` is given, re-identifies the rows from run->first_row on. On disk
-  // when it returns.
+  // Makes an epoch attempt the current one, and where `run` is given, re-identifies the rows from run->first_row on. On
+  // disk when it returns. The epoch that is current already is changed in place (accepted). An acked mark at or beyond
+  // the epoch's first row belongs to a stream that no longer has those rows: it falls back to the base mark, until
+  // remember_acked().
   [[nodiscard]] virtual base::Result<void, Error> start_epoch(const handoff::EpochStart& epoch,
                                                               const std::optional<handoff::Segment>& run) = 0;
 
-  // Remembers how far the stream has committed, and when rows were sent. Need not be on disk at once: after a crash an older
-  // mark serves as well, only slower. Written with the next append, or by flush().
+  // Remembers how far the stream has committed, and when rows were sent. Need not be on disk at once: after a crash an
+  // older mark serves as well, only slower. Written with an append, a trim, or by flush(). A mark below the last one is
+  // ignored.
   virtual void remember_acked(const handoff::Mark& acked, base::UtcTime committed_at) = 0;
   virtual void remember_sent(Row through, base::UtcTime sent_at) = 0;
   [[nodiscard]] virtual base::Result<void, Error> flush() = 0;
 
-  // One bounded step of removing rows that are committed and older than the retention, or younger when the quota presses.
+  // One bounded step of removing rows that are committed and older than the retention, or younger when the quota
+  // presses.
   [[nodiscard]] virtual base::Result<TrimOutcome, Error> trim(base::UtcTime now) = 0;
 
   // Rows whose key_hash is this, newest first, at most `limit`.
   [[nodiscard]] virtual base::Result<std::vector<History>, Error> find(std::uint64_t key_hash, std::size_t limit) = 0;
 
-  [[nodiscard]] virtual Usage usage() const = 0;
+  // Looks at up to kVerifyRowsMax rows from `from` on; changes nothing, not even after finding damage.
+  [[nodiscard]] virtual base::Result<VerifyStep, Error> verify(Row from) = 0;
+
+  [[nodiscard]] virtual Usage usage() = 0;
 };
 
 }  // namespace journal

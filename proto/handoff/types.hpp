@@ -2,9 +2,11 @@
 //
 // A gateway's journal is one sequence of rows, 1, 2, 3 … Two things are laid over it:
 //
-//   epochs  what the bridge counts in. The current epoch begins at some row with seq 1; rows before it are in the stream
+//   epochs  what the bridge counts in. The current epoch begins at some row with seq 1; rows before it are in the
+//   stream
 //           already, or reported as lost. seq = row - first_row + 1.
-//   runs    what a row's identity is made of: (run, index). Each opening of the journal that appends begins a new run. A
+//   runs    what a row's identity is made of: (run, index). Each opening of the journal that appends begins a new run.
+//   A
 //           Segment says which rows carry which identities; without a salvage there is one segment a run.
 #pragma once
 
@@ -47,7 +49,8 @@ struct Lost {
   friend bool operator==(const Lost&, const Lost&) = default;
 };
 
-// The rows from first_row to the next segment's first_row have the identities (run, first_index), (run, first_index + 1) …
+// The rows from first_row to the next segment's first_row have the identities (run, first_index), (run, first_index +
+// 1) …
 struct Segment {
   Run run;
   Row first_row;
@@ -83,6 +86,17 @@ struct EpochStart {
   friend bool operator==(const EpochStart&, const EpochStart&) = default;
 };
 
+// What was answered to the terminals: rows from `from` on (to the next entry's) were answered as `seq`, `seq` + 1, … of
+// `epoch`, the epoch that was current when they were appended. A repeat gets the same answer, whatever epoch carried
+// the row up.
+struct Answered {
+  Row from;
+  Epoch epoch;
+  Seq seq;
+
+  friend bool operator==(const Answered&, const Answered&) = default;
+};
+
 // What the sender must know of a journal that has just been opened.
 struct JournalState {
   // The run of this opening.
@@ -94,8 +108,11 @@ struct JournalState {
   Mark base;
   Mark acked;
   EpochStart epoch;
-  // In row order; the first one covers `oldest` when anything is retained.
+  // In row order; the first one covers `oldest` when anything is retained. The opening's own appears with its first
+  // row: {opening, next, 0}.
   std::vector<Segment> segments;
+  // In row order; the first one covers `oldest`, the last one is the current epoch's.
+  std::vector<Answered> answered;
 };
 
 // Digest chains. An epoch's (a run's) digest before its first record is chain_start of its id; each record then gives
@@ -104,7 +121,8 @@ template <class Id>
 [[nodiscard]] base::Digest chain_start(const base::Hasher& hasher, const Id& id) {
   return hasher.sha256({"tillstream chain 1", id.view()});
 }
-[[nodiscard]] inline base::Digest chain(const base::Hasher& hasher, const base::Digest& before, base::BytesView record) {
+[[nodiscard]] inline base::Digest chain(const base::Hasher& hasher, const base::Digest& before,
+                                        base::BytesView record) {
   return hasher.sha256({before.view(), record});
 }
 
