@@ -3,29 +3,10 @@
 #include <array>
 #include <cstdint>
 
+#include "proto/base/utf8.hpp"
+
 namespace platform::log {
 namespace {
-
-bool is_continuation(char c) { return (static_cast<std::uint8_t>(c) & 0xC0U) == 0x80U; }
-
-// Bytes of the UTF-8 sequence at the start of `text`: 1 to 4, or 0 when it is none (overlong forms and surrogates are
-// none).
-std::size_t utf8_length(std::string_view text) {
-  const auto lead = static_cast<std::uint8_t>(text.front());
-  if (lead < 0x80U) return 1;
-  const std::size_t length = lead >= 0xC2U && lead <= 0xDFU   ? 2
-                             : (lead & 0xF0U) == 0xE0U        ? 3
-                             : lead >= 0xF0U && lead <= 0xF4U ? 4
-                                                              : 0;
-  if (length == 0 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if (!is_continuation(text[i])) return 0;
-  }
-  const auto second = static_cast<std::uint8_t>(text[1]);
-  const bool wrong = (lead == 0xE0U && second < 0xA0U) || (lead == 0xEDU && second > 0x9FU) ||
-                     (lead == 0xF0U && second < 0x90U) || (lead == 0xF4U && second > 0x8FU);
-  return wrong ? 0 : length;
-}
 
 bool is_control(char c) { return static_cast<std::uint8_t>(c) < 0x20U || c == 0x7F; }
 
@@ -58,7 +39,7 @@ std::string escaped_json(std::string_view message) {
   std::string line;
   line.reserve(message.size());
   while (!message.empty()) {
-    const std::size_t length = utf8_length(message);
+    const std::size_t length = base::utf8_length(message);
     if (length == 0) {
       line += "\xEF\xBF\xBD";
       message.remove_prefix(1);
