@@ -3,12 +3,12 @@
 #include <algorithm>
 
 #include "cloud-bridge/stream/unknown_fields.hpp"
-#include "cloud-bridge/stream/uuid.hpp"
 #include "proto/wire/event.pb.h"
 
 namespace stream {
 namespace {
 
+constexpr std::size_t kUuidBytes = 16;
 constexpr std::size_t kCardDigitsMin = 13;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }

@@ -1,8 +1,10 @@
 #include "cloud-bridge/stream/notice.hpp"
 
+#include <algorithm>
+
 #include "cloud-bridge/stream/json_object.hpp"
-#include "cloud-bridge/stream/uuid.hpp"
 #include "proto/base/text.hpp"
+#include "proto/base/uuid.hpp"
 
 namespace stream {
 namespace {
@@ -12,6 +14,15 @@ void append_part(base::Bytes& out, std::string_view part) {
   out += std::to_string(part.size());
   out += ':';
   out += part;
+}
+
+// A UUIDv8 (RFC 9562) from the first 128 bits of a digest.
+std::string uuid_of(const base::Digest& digest) {
+  base::Uuid uuid;
+  std::copy_n(digest.bytes.begin(), uuid.bytes.size(), uuid.bytes.begin());
+  uuid.bytes[6] = static_cast<std::uint8_t>((uuid.bytes[6] & 0x0fU) | 0x80U);
+  uuid.bytes[8] = static_cast<std::uint8_t>((uuid.bytes[8] & 0x3fU) | 0x80U);
+  return base::to_text(uuid);
 }
 
 std::string event_id(const Notice& notice, const Record& record, const base::Hasher& hasher) {
@@ -24,7 +35,7 @@ std::string event_id(const Notice& notice, const Record& record, const base::Has
     append_part(parts, key);
     append_part(parts, detail);
   }
-  return uuid_text(hasher.sha256({"tillstream notice 1", parts}));
+  return uuid_of(hasher.sha256({"tillstream notice 1", parts}));
 }
 
 void append_value(std::string& out, const Notice& notice, const Record& record) {

@@ -5,14 +5,17 @@
 
 #include "cloud-bridge/stream/json_object.hpp"
 #include "cloud-bridge/stream/unknown_fields.hpp"
-#include "cloud-bridge/stream/uuid.hpp"
 #include "proto/base/assert.hpp"
 #include "proto/base/text.hpp"
+#include "proto/base/uuid.hpp"
 
 namespace stream {
 namespace {
 
+using base::uuid_text;
 using tillstream::v1::Event;
+
+constexpr std::size_t kUuidBytes = 16;
 
 // 0001-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z: what RFC 3339 can say.
 constexpr std::int64_t kTimeMin = -62'135'596'800'000;

@@ -1,0 +1,54 @@
+#include "cloud-bridge/adapters/sqlite/database.hpp"
+
+namespace sqlite {
+
+std::string_view Statement::text(int column) {
+  // SQLite asks for the value first and its length afterwards.
+  const auto* bytes = static_cast<const char*>(sqlite3_column_blob(handle_.get(), column));
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column));
+  return bytes == nullptr ? std::string_view() : std::string_view(bytes, size);
+}
+
+SqliteResult<Database> Database::open(const std::string& path, int flags) {
+  sqlite3* handle = nullptr;
+  const int code = sqlite3_open_v2(path.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
+  Database database(handle);
+  if (code != SQLITE_OK)
+    return base::fail(SqliteError{code, handle == nullptr ? "out of memory" : sqlite3_errmsg(handle)});
+  return database;
+}
+
+SqliteError Database::error() const { return {sqlite3_extended_errcode(handle()), sqlite3_errmsg(handle())}; }
+
+SqliteResult<void> Database::execute(const char* sql) {
+  if (sqlite3_exec(handle(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) return base::fail(error());
+  return {};
+}
+
+SqliteResult<Statement> Database::prepare(const char* sql) {
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v3(handle(), sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK) {
+    return base::fail(error());
+  }
+  return Statement(statement);
+}
+
+SqliteResult<std::string> Database::text(const char* sql) {
+  auto statement = prepare(sql);
+  if (!statement) return base::fail(statement.error());
+  const int code = statement->step();
+  if (code == SQLITE_DONE) return std::string();
+  if (code != SQLITE_ROW) return base::fail(error());
+  return std::string(statement->text(0));
+}
+
+SqliteResult<std::int64_t> Database::integer(const char* sql) {
+  auto statement = prepare(sql);
+  if (!statement) return base::fail(statement.error());
+  const int code = statement->step();
+  if (code == SQLITE_DONE) return 0;
+  if (code != SQLITE_ROW) return base::fail(error());
+  return statement->integer(0);
+}
+
+}  // namespace sqlite
