@@ -305,12 +305,14 @@ FileResult<stream::ReadPage> StreamFile::read(stream::Position from, const strea
 }
 
 FileResult<void> StreamFile::checkpoint_when_due() {
-  if (wal_frames_ < kCheckpointFrames) next_checkpoint_ = kCheckpointFrames;
+  const auto frames_max =
+      static_cast<int>(std::min<std::uint64_t>(limits_.wal_bytes_max / kPageSize / 2, kCheckpointFrames));
+  if (wal_frames_ < frames_max) next_checkpoint_ = frames_max;
   if (wal_frames_ < next_checkpoint_) return {};
   const Checkpoint done = checkpoint(SQLITE_CHECKPOINT_PASSIVE, 0);
   if (done.code != SQLITE_OK && (done.code & 0xff) != SQLITE_BUSY) return base::fail(failure());
   // Where a reader holds it up, trying at every commit would only cost syncs.
-  next_checkpoint_ = wal_frames_ + kCheckpointFrames;
+  next_checkpoint_ = wal_frames_ + frames_max;
   measure();
   return {};
 }

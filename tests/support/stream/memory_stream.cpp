@@ -1,0 +1,183 @@
+#include "tests/support/stream/memory_stream.hpp"
+
+#include <utility>
+
+#include "proto/base/assert.hpp"
+
+namespace test {
+
+using stream::Partition;
+
+bool MemoryStreamStore::apply(const stream::Transaction& transaction) {
+  std::set<std::tuple<std::string, std::string, std::uint64_t>> taken;
+  for (const stream::Record& record : transaction.records) {
+    if (!record.seq) continue;
+    const auto place = std::tuple(record.gateway_id, record.epoch, *record.seq);
+    if (places.contains(place) || !taken.insert(place).second) return false;
+  }
+  places.merge(taken);
+  for (const stream::Record& record : transaction.records) {
+    records.push_back({stream::Position(records.size() + 1), record});
+  }
+  for (const auto& row : transaction.progress) progress[row.gateway_id()] = row;
+  for (const auto& letter : transaction.dead_letters) {
+    dead_letters.try_emplace({letter.gateway_id, letter.epoch, letter.digest}, letter);
+  }
+  for (const auto& row : transaction.gateways) gateways[row.gateway_id] = row.value;
+  return true;
+}
+
+struct MemoryStream::Side : std::enable_shared_from_this<Side> {
+  struct Share {
+    bool owned = false;
+    bool committing = false;
+    std::uint64_t generation = 0;
+  };
+
+  MemoryStreamStore& store;
+  stream::Post post;
+  stream::Owner* owner = nullptr;
+  std::function<void(stream::Position)> appended;
+  std::vector<Share> shares;
+  std::uint64_t token = 0;
+  bool closing = false;
+  bool done = false;
+  stream::Status counts;
+
+  Side(MemoryStreamStore& a_store, stream::Post a_post, std::uint32_t partitions)
+      : store(a_store), post(std::move(a_post)), shares(partitions) {}
+
+  void later(std::function<void(Side&)> task) {
+    post([self = weak_from_this(), task = std::move(task)] {
+      const auto alive = self.lock();
+      if (alive && !alive->done) task(*alive);
+    });
+  }
+
+  // All that is committed for the gateways of every partition: which gateway belongs where is the bridge's to know.
+  [[nodiscard]] std::vector<tillstream::v1::Progress> progress() const {
+    std::vector<tillstream::v1::Progress> all;
+    for (const auto& [gateway, row] : store.progress) all.push_back(row);
+    return all;
+  }
+
+  void own(Partition partition) {
+    Share& share = shares[partition.value()];
+    share.owned = true;
+    share.committing = false;
+    ++share.generation;
+    owner->on_owned(partition, progress());
+  }
+
+  void lose(Partition partition, const std::string& reason, bool take_again) {
+    Share& share = shares[partition.value()];
+    share.owned = share.committing = false;
+    ++share.generation;
+    ++counts.losses_total;
+    counts.last_error = reason;
+    owner->on_lost(partition, reason);
+    if (take_again) later([partition](Side& side) { side.own(partition); });
+  }
+
+  void commit(Partition partition, stream::TransactionId id, const stream::Transaction& transaction) {
+    const CommitFault fault = std::exchange(store.next_fault, CommitFault::none);
+    if (store.owner != token) return lose(partition, "fenced", false);
+    if (fault == CommitFault::before_commit) return lose(partition, "failed", true);
+    if (!store.apply(transaction)) return lose(partition, "a second record of one place", true);
+    if (fault == CommitFault::after_commit) return lose(partition, "outcome unknown", true);
+    shares[partition.value()].committing = false;
+    ++counts.transactions_total;
+    counts.records_total += transaction.records.size();
+    owner->on_committed(partition, id);
+    if (!transaction.records.empty() && appended) appended(store.records.back().position);
+  }
+};
+
+MemoryStream::MemoryStream(MemoryStreamStore& store, stream::Post post, std::uint32_t partitions)
+    : side_(std::make_shared<Side>(store, std::move(post), partitions)) {}
+
+MemoryStream::~MemoryStream() = default;
+
+void MemoryStream::open(stream::Owner& owner) {
+  ASSERT(side_->owner == nullptr);
+  side_->owner = &owner;
+  side_->token = ++side_->store.owner;
+  for (std::uint32_t p = 0; p < partitions(); ++p) {
+    side_->later([p](Side& side) { side.own(Partition(p)); });
+  }
+}
+
+std::uint32_t MemoryStream::partitions() const { return static_cast<std::uint32_t>(side_->shares.size()); }
+
+bool MemoryStream::may_begin(Partition partition) const {
+  const Side::Share& share = side_->shares[partition.value()];
+  return share.owned && !share.committing && !side_->closing && side_->store.blocked.empty();
+}
+
+void MemoryStream::begin(Partition partition, stream::TransactionId id, stream::Transaction transaction) {
+  ASSERT(may_begin(partition));
+  ASSERT(!transaction.empty());
+  Side::Share& share = side_->shares[partition.value()];
+  share.committing = true;
+  side_->later([partition, id, transaction = std::move(transaction), generation = share.generation](Side& side) {
+    if (side.shares[partition.value()].generation == generation) side.commit(partition, id, transaction);
+  });
+}
+
+stream::Status MemoryStream::status() const {
+  stream::Status status = side_->counts;
+  status.up = !side_->done;
+  for (const auto& share : side_->shares) status.up = status.up && share.owned;
+  status.blocked = side_->store.blocked;
+  if (!side_->store.records.empty()) status.last_position = side_->store.records.back().position;
+  status.dead_letters = side_->store.dead_letters.size();
+  return status;
+}
+
+void MemoryStream::close(std::function<void()> done) {
+  ASSERT(side_->owner != nullptr && !side_->closing);
+  side_->closing = true;
+  side_->later([done = std::move(done)](Side& side) {
+    side.done = true;
+    done();
+  });
+}
+
+void MemoryStream::read(stream::Position from, stream::ReadLimits limits, Done done) {
+  side_->later([from, limits, done = std::move(done)](Side& side) {
+    if (side.closing) return done(base::fail(stream::ReadError::down));
+    stream::ReadPage page{.records = {}, .next = from, .more = false};
+    std::size_t bytes = 0;
+    for (const auto& read : side.store.records) {
+      if (read.position < from) continue;
+      page.more = !page.records.empty() && (page.records.size() >= limits.records || bytes >= limits.bytes);
+      if (page.more) break;
+      page.records.push_back(read);
+      bytes += read.record.value.size();
+      page.next = read.position.next();
+    }
+    done(std::move(page));
+  });
+}
+
+void MemoryStream::watch(std::function<void(stream::Position last)> appended) { side_->appended = std::move(appended); }
+
+void MemoryStream::blocked_changed() {
+  if (!side_->store.blocked.empty()) return;
+  for (std::uint32_t p = 0; p < partitions(); ++p) {
+    side_->later([p](Side& side) {
+      const Side::Share& share = side.shares[p];
+      if (share.owned && !share.committing && side.store.blocked.empty()) side.owner->on_ready(Partition(p));
+    });
+  }
+}
+
+void MemoryStream::lose(const std::string& reason) {
+  for (std::uint32_t p = 0; p < partitions(); ++p) {
+    side_->later([p, reason](Side& side) {
+      if (side.shares[p].owned) side.lose(Partition(p), reason, true);
+    });
+  }
+}
+
+}  // namespace test
