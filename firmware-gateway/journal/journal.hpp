@@ -148,7 +148,7 @@ class Journal {
 
   // Remembers how far the stream has committed, and when rows were sent. Need not be on disk at once: after a crash an
   // older mark serves as well, only slower. Written with an append, a trim, or by flush(). A mark below the last one is
-  // ignored.
+  // deliberate (the stream was rolled back): it counts, and trim() must keep what lies beyond it.
   virtual void remember_acked(const handoff::Mark& acked, base::UtcTime committed_at) = 0;
   virtual void remember_sent(Row through, base::UtcTime sent_at) = 0;
   [[nodiscard]] virtual base::Result<void, Error> flush() = 0;

@@ -33,18 +33,19 @@ using Run = base::Id<struct RunTag>;
 
 // A place in a gateway's stream.
 struct Place {
-  Epoch epoch;
-  Seq seq;
-  base::Digest digest;
+  Epoch epoch{};
+  Seq seq{};
+  base::Digest digest{};
 
   friend bool operator==(const Place&, const Place&) = default;
 };
 
-// Events that are missing from the stream, as seqs of the superseded epoch. last 0: how many is not known to anyone.
+// Events that are missing from the stream, as seqs of the superseded epoch, had it gone on: the first is the one after
+// its last. With nothing superseded: rows of the journal. last 0: how many is not known to anyone.
 struct Lost {
-  std::string reason;
-  Seq first;
-  Seq last;
+  std::string reason{};
+  Seq first{};
+  Seq last{};
 
   friend bool operator==(const Lost&, const Lost&) = default;
 };
@@ -52,9 +53,9 @@ struct Lost {
 // The rows from first_row to the next segment's first_row have the identities (run, first_index), (run, first_index +
 // 1) …
 struct Segment {
-  Run run;
-  Row first_row;
-  RunIndex first_index;
+  Run run{};
+  Row first_row{};
+  RunIndex first_index{};
   // Cut by a salvage: rows may be missing, so that the run's digests cannot be computed any more.
   bool digest_void = false;
   // These rows may be in the stream under another identity.
@@ -65,23 +66,23 @@ struct Segment {
 
 // The running digests after `row`: of the epoch that is current there, and of the run that the row belongs to.
 struct Mark {
-  Row row;
-  base::Digest epoch_digest;
-  base::Digest run_digest;
+  Row row{};
+  base::Digest epoch_digest{};
+  base::Digest run_digest{};
 
   friend bool operator==(const Mark&, const Mark&) = default;
 };
 
 // An epoch of this journal. On disk before its first Hello.
 struct EpochStart {
-  Epoch epoch;
+  Epoch epoch{};
   // The row that is seq 1.
-  Row first_row;
+  Row first_row{};
   // The bridge has accepted it (its stored progress named it).
   bool accepted = false;
   // The stored progress that it follows; none: the bridge knew nothing of this gateway.
-  std::optional<Place> supersedes;
-  std::optional<Lost> lost;
+  std::optional<Place> supersedes{};
+  std::optional<Lost> lost{};
 
   friend bool operator==(const EpochStart&, const EpochStart&) = default;
 };

@@ -1,0 +1,160 @@
+#include "proto/handoff/fork.hpp"
+
+#include <algorithm>
+
+namespace handoff {
+namespace {
+
+// The rows before the oldest one retained, as the superseded epoch would have counted them: `count` of them, 0:
+// unknown.
+Lost lost_after(Seq seq, std::uint64_t count, const char* reason) {
+  return {.reason = reason, .first = seq.next(), .last = count == 0 ? Seq(0) : seq + count};
+}
+
+// How far the runs in the stored progress cover this journal.
+struct Coverage {
+  std::optional<Row> need;               // this row's digest is needed first
+  std::optional<Mark> covered;           // proved
+  std::optional<std::uint64_t> trimmed;  // so many rows before `oldest` are not covered; the cover ends below `base`
+  bool known = false;                    // the stream knows something of this journal
+  bool ahead = false;                    // the stream knows more of its newest known run than the journal does
+  std::vector<RunExtent> doubtful;       // newer than what is covered
+  bool opening_doubtful = false;
+};
+
+void cover_with(Coverage& coverage, const base::Hasher& hasher, const RunProgress& stored, const RunExtent& own,
+                const JournalView& view) {
+  const bool is_void = own.digest_void || !stored.digest;
+  if (!coverage.known) coverage.ahead = !is_void && stored.count > own.length;
+  coverage.known = true;
+  if (!is_void && stored.count > own.length) {
+    coverage.doubtful.push_back(own);
+    return;
+  }
+  const Row row = view.segments.last_covered(own.run, stored.count, view.next);
+  if (row < view.base.row) {  // the stream was rolled back to rows that are no longer here
+    coverage.covered = view.base;
+    if (row > Row(0)) coverage.trimmed = view.base.row - row;
+    return;
+  }
+  const auto mark = view.mark_at(hasher, row);
+  if (!mark) {
+    coverage.need = row;
+  } else if (is_void || mark->run_digest == *stored.digest) {
+    coverage.covered = mark;
+  } else {
+    coverage.doubtful.push_back(own);
+  }
+}
+
+void cover_with(Coverage& coverage, const Attempt& accepted, const JournalView& view) {
+  if (coverage.covered && coverage.covered->row > accepted.floor.row) return;
+  const bool retained = accepted.floor.row >= view.base.row;
+  coverage.covered = retained ? accepted.floor : view.base;
+  coverage.trimmed = retained ? std::nullopt : std::optional(view.base.row - accepted.floor.row);
+}
+
+bool names_digest(const Progress& stored, const base::Digest& digest) {
+  return std::any_of(stored.runs.begin(), stored.runs.end(),
+                     [&](const RunProgress& run) { return run.digest == digest; });
+}
+
+Coverage cover(const base::Hasher& hasher, const Progress& stored, const JournalView& view) {
+  Coverage coverage;
+  const std::vector<RunExtent> runs = view.segments.runs(view.next);
+  const bool opening_empty = runs.empty() || runs.front().run != view.opening;
+  if (const RunProgress* opening = stored.find(view.opening);
+      opening != nullptr && opening->count > 0 && opening_empty) {
+    coverage.known = coverage.ahead = coverage.opening_doubtful = true;
+  }
+  for (const RunExtent& own : runs) {
+    const RunProgress* run = stored.find(own.run);
+    if (run == nullptr || run->count == 0) continue;
+    cover_with(coverage, hasher, *run, own, view);
+    if (coverage.need || coverage.covered) break;
+  }
+  for (const RunExtent& own : coverage.doubtful) coverage.opening_doubtful |= own.run == view.opening;
+  if (!coverage.covered && view.base.row > Row(0) && names_digest(stored, view.base.run_digest)) {
+    coverage.known = true;
+    coverage.covered = view.base;
+  }
+  const auto attempt = std::find_if(view.attempts.begin(), view.attempts.end(),
+                                    [&](const Attempt& one) { return one.epoch == stored.place.epoch; });
+  if (attempt != view.attempts.end()) {
+    coverage.known = true;
+    cover_with(coverage, *attempt, view);
+  }
+  return coverage;
+}
+
+std::optional<Lost> lost_by(const Progress& stored, const JournalView& view, const Coverage& coverage, bool doubtful) {
+  const bool fresh = !coverage.known && !view.epoch.accepted && view.base.row == Row(0) && view.acked.row == Row(0);
+  if (fresh) return lost_after(stored.place.seq, 0, "disk_replaced");
+  if (coverage.ahead) return lost_after(stored.place.seq, 0, "restored_image");
+  if (coverage.trimmed) return lost_after(stored.place.seq, *coverage.trimmed, "stream_rolled_back");
+  if (coverage.covered || doubtful || view.base.row == Row(0)) return std::nullopt;
+  return lost_after(stored.place.seq, stored.runs.empty() ? view.base.row.value() : 0, "stream_rolled_back");
+}
+
+Verdict fork(const base::Hasher& hasher, const Progress& stored, const JournalView& view) {
+  const Coverage coverage = cover(hasher, stored, view);
+  if (coverage.need) return NeedMark{*coverage.need};
+  const bool blind = stored.runs_overflowed && !coverage.known;
+  const bool doubtful = blind || coverage.opening_doubtful || !coverage.doubtful.empty();
+  Fork fork{.floor = coverage.covered.value_or(view.base)};
+  if (doubtful && fork.floor.row < view.acked.row) fork.floor = view.acked;
+  fork.lost = lost_by(stored, view, coverage, doubtful);
+  const auto reaches_beyond_floor = [&](const RunExtent& run) { return run.last_row > fork.floor.row; };
+  fork.possible_repeat = (blind && view.next > fork.floor.row.next()) ||
+                         std::any_of(coverage.doubtful.begin(), coverage.doubtful.end(), reaches_beyond_floor);
+  fork.new_run = fork.possible_repeat || blind || coverage.opening_doubtful;
+  fork.image_restored = coverage.ahead;
+  fork.stream_rolled_back = fork.floor.row < view.acked.row || coverage.trimmed;
+  return fork;
+}
+
+}  // namespace
+
+std::optional<Mark> JournalView::mark_at(const base::Hasher& hasher, Row row) const {
+  std::optional<Mark> mark;
+  if (row == base.row) mark = base;
+  if (row == acked.row) mark = acked;
+  for (const Mark& one : proved) {
+    if (row == one.row) mark = one;
+  }
+  if (mark && row.next() == epoch.first_row) mark->epoch_digest = chain_start(hasher, epoch.epoch);
+  return mark;
+}
+
+Mark JournalView::start_for(Row row) const {
+  Mark start = base;
+  if (acked.row <= row && acked.row > start.row) start = acked;
+  for (const Mark& one : proved) {
+    if (one.row <= row && one.row > start.row) start = one;
+  }
+  return start;
+}
+
+Verdict judge(const base::Hasher& hasher, const std::optional<Progress>& stored, const JournalView& view) {
+  if (!stored) {
+    Fork fork{.floor = view.base, .stream_rolled_back = view.acked.row > Row(0)};
+    if (view.base.row > Row(0)) fork.lost = lost_after(Seq(0), view.base.row.value(), "stream_rolled_back");
+    return fork;
+  }
+  const std::uint64_t seq = stored->place.seq.value();
+  const bool ours = stored->place.epoch == view.epoch.epoch && seq <= view.next - view.epoch.first_row;
+  if (!ours) return fork(hasher, *stored, view);
+  const Row row = view.epoch.first_row - 1 + seq;
+  if (row < view.base.row) {
+    const std::uint64_t trimmed = view.base.row - row;
+    return Fork{.floor = view.base,
+                .lost = lost_after(stored->place.seq, trimmed, "stream_rolled_back"),
+                .stream_rolled_back = true};
+  }
+  const auto mark = view.mark_at(hasher, row);
+  if (!mark) return NeedMark{row};
+  if (mark->epoch_digest == stored->place.digest) return GoOn{*mark};
+  return fork(hasher, *stored, view);
+}
+
+}  // namespace handoff

@@ -1,0 +1,105 @@
+// A journal in memory, as the handoff sees one. The object is the disk: copying it takes a disk image, and what a crash
+// forgets (the acked mark that no append has written yet) is forgotten by open().
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "proto/base/assert.hpp"
+#include "proto/base/random.hpp"
+#include "proto/handoff/segments.hpp"
+#include "proto/handoff/types.hpp"
+
+namespace support {
+
+class ModelJournal {
+ public:
+  ModelJournal(const base::Hasher& hasher, base::Random& random) : hasher_(&hasher) {
+    epoch_.epoch = random.id<handoff::Epoch>();
+    epoch_.first_row = handoff::Row(1);
+  }
+
+  // A new opening: after a crash, or of a copied disk.
+  handoff::JournalState open(base::Random& random) {
+    opening_ = random.id<handoff::Run>();
+    acked_ = acked_on_disk_;
+    return {.opening = opening_,
+            .oldest = base_.row.next(),
+            .next = next(),
+            .base = base_,
+            .acked = acked_,
+            .epoch = epoch_,
+            .segments = segments_,
+            .answered = {}};
+  }
+
+  handoff::Row append(std::span<const base::Bytes> records) {
+    const handoff::Row first = next();
+    if (segments_.empty() || segments_.back().run != opening_) {
+      segments_.push_back({.run = opening_, .first_row = first, .first_index = handoff::RunIndex(0)});
+    }
+    rows_.insert(rows_.end(), records.begin(), records.end());
+    flush();
+    return first;
+  }
+
+  [[nodiscard]] std::vector<base::Bytes> read(handoff::Row from, std::size_t max_rows, std::size_t max_bytes) const {
+    std::vector<base::Bytes> records;
+    std::size_t bytes = 0;
+    for (handoff::Row row = std::max(from, base_.row.next()); row < next() && records.size() < max_rows; ++row) {
+      bytes += at(row).size();
+      if (!records.empty() && bytes > max_bytes) break;
+      records.push_back(at(row));
+    }
+    return records;
+  }
+
+  void start_epoch(const handoff::EpochStart& start, const std::optional<handoff::Segment>& run) {
+    if (start.epoch != epoch_.epoch && acked_.row >= start.first_row) acked_ = base_;
+    epoch_ = start;
+    if (run) {
+      std::erase_if(segments_, [&](const handoff::Segment& one) { return one.first_row >= run->first_row; });
+      segments_.push_back(*run);
+      opening_ = run->run;
+    }
+    flush();
+  }
+
+  void remember_acked(const handoff::Mark& mark) { acked_ = mark; }
+  void flush() { acked_on_disk_ = acked_; }
+
+  // Forgets rows up to `through`, and never one that is not acked on disk.
+  void trim(handoff::Row through) {
+    flush();
+    const handoff::Segments segments(segments_);
+    while (base_.row < through && base_.row < acked_.row) {
+      base_ = handoff::advance(*hasher_, segments, epoch_, base_, at(base_.row.next()));
+    }
+    while (segments_.size() > 1 && segments_[1].first_row <= base_.row.next()) segments_.erase(segments_.begin());
+  }
+
+  [[nodiscard]] handoff::Row next() const { return handoff::Row(rows_.size() + 1); }
+  [[nodiscard]] handoff::Row oldest() const { return base_.row.next(); }
+  [[nodiscard]] const handoff::Mark& base() const { return base_; }
+  [[nodiscard]] const handoff::Mark& acked() const { return acked_; }
+  [[nodiscard]] const handoff::EpochStart& epoch() const { return epoch_; }
+  [[nodiscard]] const std::vector<handoff::Segment>& segments() const { return segments_; }
+  [[nodiscard]] const base::Bytes& at(handoff::Row row) const { return rows_[row.value() - 1]; }
+
+  // A salvage that could not read these rows: one notice takes the place of the whole hole, and every run it cuts is
+  // void. What lies after the hole moves down, and keeps its identity.
+  void salvage(handoff::Row hole_first, handoff::Row hole_last, base::Bytes notice, base::Random& random);
+
+ private:
+  const base::Hasher* hasher_;
+  std::vector<base::Bytes> rows_;  // from row 1 on; those up to base_ count as gone
+  std::vector<handoff::Segment> segments_;
+  handoff::EpochStart epoch_;
+  handoff::Mark base_;
+  handoff::Mark acked_;
+  handoff::Mark acked_on_disk_;
+  handoff::Run opening_;
+};
+
+}  // namespace support
