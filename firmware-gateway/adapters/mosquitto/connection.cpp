@@ -77,7 +77,10 @@ Connection::Connection(const ConnectionSettings& settings, std::unique_ptr<TlsCo
   ASSERT(handle_ != nullptr);
   mosquitto_int_option(handle_, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5);
   mosquitto_int_option(handle_, MOSQ_OPT_TCP_NODELAY, 1);
-  if (tls_) mosquitto_void_option(handle_, MOSQ_OPT_SSL_CTX, tls_->native());
+  if (tls_) {
+    mosquitto_int_option(handle_, MOSQ_OPT_SSL_CTX_WITH_DEFAULTS, 0);
+    mosquitto_void_option(handle_, MOSQ_OPT_SSL_CTX, tls_->native());
+  }
   if (!settings_.username.empty()) {
     const char* const password = settings_.password.empty() ? nullptr : settings_.password.c_str();
     mosquitto_username_pw_set(handle_, settings_.username.c_str(), password);
@@ -115,6 +118,10 @@ void Connection::step(short seen) {
   // Twice: the first may only end the handshake.
   if (phase_ != Phase::over) check(mosquitto_loop_write(handle_, packets_a_write), "write");
   if (phase_ == Phase::handshake) check(mosquitto_loop_write(handle_, packets_a_write), "write");
+  // During the handshake libmosquitto takes a closed socket for one that is not ready yet, for ever.
+  if (phase_ == Phase::handshake && (seen & (POLLHUP | POLLERR)) != 0) {
+    end(describe(MOSQ_ERR_CONN_LOST, "handshake"));
+  }
   if (phase_ == Phase::up || phase_ == Phase::subscribing) check(mosquitto_loop_misc(handle_), "keep alive");
 }
 
@@ -123,9 +130,16 @@ void Connection::step_tcp(short seen) {
   int error = 0;
   socklen_t size = sizeof error;
   if (::getsockopt(descriptor(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
-  if (error != 0)
-    return end(fmt::format("connect to {} port {}: {}", settings_.address, settings_.port, error_text(error)));
-  phase_ = Phase::handshake;
+  // OpenSSL may have fetched the error already, trying to shake hands on a socket that was still connecting.
+  sockaddr_storage peer{};
+  socklen_t peer_size = sizeof peer;
+  const bool connected = ::getpeername(descriptor(), reinterpret_cast<sockaddr*>(&peer), &peer_size) == 0;
+  if (error == 0 && connected) {
+    phase_ = Phase::handshake;
+    return;
+  }
+  const std::string text = error != 0 ? error_text(error) : "refused, or not reachable";
+  end(fmt::format("connect {} port {}: {}", settings_.address, settings_.port, text));
 }
 
 void Connection::read_all() {

@@ -21,12 +21,12 @@
 namespace mqtt {
 
 struct ConnectionSettings {
-  std::string address;
+  std::string address = {};
   std::uint16_t port = 0;
-  std::string client_id;
-  std::string username;
-  std::string password;
-  std::vector<std::string> subscriptions;
+  std::string client_id = {};
+  std::string username = {};
+  std::string password = {};
+  std::vector<std::string> subscriptions = {};
   std::chrono::seconds keep_alive{20};
 };
 

@@ -21,19 +21,19 @@
 namespace mqtt {
 
 struct BrokerSettings {
-  std::string host;
+  std::string host = {};
   std::uint16_t port = 8883;
   bool tls = true;
   // See TlsSettings. Read anew for each attempt.
-  std::string ca;
-  std::string certificate;
-  std::string key;
-  std::string username;
+  std::string ca = {};
+  std::string certificate = {};
+  std::string key = {};
+  std::string username = {};
   // Its first line is the password. Read anew for each attempt.
-  std::string password_file;
-  std::string client_id;
+  std::string password_file = {};
+  std::string client_id = {};
   // Subscribed with QoS 0, all of them, before a connection counts as such.
-  std::vector<std::string> subscriptions;
+  std::vector<std::string> subscriptions = {};
   std::chrono::seconds keep_alive{20};
 };
 

@@ -16,12 +16,12 @@ namespace mqtt {
 
 struct TlsSettings {
   // PEM file of the authorities; empty: those of the system.
-  std::string ca;
+  std::string ca = {};
   // PEM; both or neither.
-  std::string certificate;
-  std::string key;
+  std::string certificate = {};
+  std::string key = {};
   // The name, or numeric address, that the broker's certificate must carry.
-  std::string host;
+  std::string host = {};
 };
 
 class TlsContext {

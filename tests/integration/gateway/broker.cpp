@@ -128,7 +128,8 @@ void Relay::forward(Pair& pair, bool client_ready, bool server_ready) {
   std::array<char, 65'536> bytes{};
   const auto move = [&](int from, int to) {
     const auto count = ::recv(from, bytes.data(), bytes.size(), 0);
-    if (count <= 0 || ::send(to, bytes.data(), static_cast<std::size_t>(count), MSG_NOSIGNAL) != count) pair.open = false;
+    if (count <= 0 || ::send(to, bytes.data(), static_cast<std::size_t>(count), MSG_NOSIGNAL) != count)
+      pair.open = false;
   };
   if (client_ready) move(pair.client, pair.server);
   if (server_ready && pair.open) move(pair.server, pair.client);

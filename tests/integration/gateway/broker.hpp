@@ -1,4 +1,5 @@
-// A real mosquitto broker, started by the test on a port of its own, and peers that misbehave in ways a real one cannot be asked to.
+// A real mosquitto broker, started by the test on a port of its own, and peers that misbehave in ways a real one cannot
+// be asked to.
 #pragma once
 
 #include <sys/types.h>
@@ -34,8 +35,8 @@ class Broker {
 inline const std::string anonymous = "allow_anonymous true\nset_tcp_nodelay true\n";
 [[nodiscard]] std::string tls_lines(const std::string& certificate, const std::string& key);
 
-// A listener on 127.0.0.1 that gives each connection to `serve`, on one thread. `serve` closes nothing; it should return when
-// `stopping` becomes true.
+// A listener on 127.0.0.1 that gives each connection to `serve`, on one thread. `serve` closes nothing; it should
+// return when `stopping` becomes true.
 class RawPeer {
  public:
   using Serve = std::function<void(int descriptor, const std::atomic<bool>& stopping)>;
@@ -50,8 +51,8 @@ class RawPeer {
  private:
   void run(const Serve& serve);
 
-  int listener_;
   std::uint16_t port_ = 0;
+  int listener_;
   std::atomic<bool> stopping_{false};
   std::atomic<int> connections_{0};
   std::thread thread_;
@@ -82,8 +83,8 @@ class Relay {
   static void forward(Pair& pair, bool client_ready, bool server_ready);
 
   std::uint16_t target_;
-  int listener_;
   std::uint16_t port_ = 0;
+  int listener_;
   std::atomic<bool> frozen_{false};
   std::atomic<bool> cut_{false};
   std::atomic<bool> stopping_{false};

@@ -63,7 +63,8 @@ void Authority::write(const std::string& certificate_file) const {
   PEM_write_X509(open_file(certificate_file).get(), certificate_.get());
 }
 
-void Authority::issue(const CertificateWish& wish, const std::string& certificate_file, const std::string& key_file) const {
+void Authority::issue(const CertificateWish& wish, const std::string& certificate_file,
+                      const std::string& key_file) const {
   const Key key = make_key();
   const Certificate certificate = make_certificate(wish, key.get());
   X509_set_issuer_name(certificate.get(), X509_get_subject_name(certificate_.get()));
