@@ -10,6 +10,7 @@ there was anything to count.
 from __future__ import annotations
 
 import argparse
+import difflib
 import getpass
 import os
 import queue
@@ -47,7 +48,8 @@ def say(text: str = "") -> None:
     try:
         print(text, flush=True)
     except OSError:
-        pass  # the terminal has gone (SIGHUP); the run still ends in order
+        # The terminal has gone (SIGHUP, a closed pipe); the run still ends in order, and its status still counts.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Failed(Exception):
@@ -114,6 +116,10 @@ class Conductor:
             say(f"  then open            http://localhost:{port}/")
 
     def _build(self) -> None:
+        for folder in (ROOT, ROOT / "build"):
+            if folder.exists() and not os.access(folder, os.W_OK):
+                raise Failed(f"no permission to write in {folder}: become its owner (sudo chown -R \"$USER\" {folder}), "
+                             "or clone the repository to a folder of your own")
         workshop = Workshop(ROOT, self._on_progress)
         workshop.start()
         try:
@@ -381,13 +387,17 @@ def _user() -> str:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="./dev demo", description="Builds Tillstream and shows it at work on a live page.")
+    parser = argparse.ArgumentParser(prog="./dev demo", description="Builds Tillstream and shows it at work on a live page.",
+                                     allow_abbrev=False)
     parser.add_argument("--seconds", type=float, default=0, metavar="N", help="run N seconds, count, and end (default: until Ctrl-C)")
     parser.add_argument("--port", type=int, default=PORT, metavar="P", help=f"the page's port on 127.0.0.1 (default {PORT}; 0: any free one)")
     parser.add_argument("--bin", default=os.environ.get("TILLSTREAM_BIN"), metavar="DIR",
                         help="run these binaries and build nothing (default: $TILLSTREAM_BIN)")
     parser.add_argument("--seed", type=int, default=None, metavar="N", help="repeat a run's purchases")
-    options = parser.parse_args(arguments)
+    options, strange = parser.parse_known_args(arguments)
+    if strange:
+        near = difflib.get_close_matches(strange[0].partition("=")[0], ("--seconds", "--port", "--bin", "--seed", "--help"), 1, 0)
+        parser.error(f"unknown: {strange[0]}; the nearest known one is {near[0]}")
     if not 0 <= options.port <= 65535:
         parser.error("--port: 0 to 65535")
     if not 0 <= options.seconds < 1e7:

@@ -155,7 +155,7 @@ class Crm:
 
 class Marketing:
     """Marketing: takings by merchant as they come in, to steer today's offers today."""
-    title, subtitle = "Marketing", "today's takings by shop, EUR"
+    title, subtitle = "Marketing", "today's takings, EUR"
 
     def __init__(self) -> None:
         self.takings: dict[str, int] = {}

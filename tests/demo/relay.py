@@ -21,11 +21,11 @@ def _quietly_close(sock: socket.socket) -> None:
 
 
 class Relay:
-    def __init__(self, target: tuple[str, int]) -> None:
+    def __init__(self, port: int, target: tuple[str, int]) -> None:
         self._target = target
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
-        self._listener = self._bound(0)
+        self._listener = self._bound(port)
         self.port: int = self._listener.getsockname()[1]
         self.connected = True
         self._listen()

@@ -10,6 +10,7 @@ import ctypes
 import http.client
 import json
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -36,9 +37,16 @@ class CannotStart(Exception):
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """Below the range from which the kernel takes ports for outgoing connections: it stays free while a part restarts."""
+    for _ in range(1000):
+        port = random.randint(12000, 32000)
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise CannotStart("no free port on 127.0.0.1 between 12000 and 32000: end what holds them (ss -ltn)")
 
 
 def _die_with_parent() -> None:
@@ -63,7 +71,7 @@ class Part:
                 raise CannotStart(f"{self.name}: {self._argv[0]} may not be executed ({error.strerror}): chmod +x it, "
                                   "or see whether its file system is mounted noexec") from error
             except OSError as error:
-                raise CannotStart(f"{self.name}: {self._argv[0]}: {error.strerror}") from error
+                raise CannotStart(f"{self.name}: {self._argv[0]}: {error.strerror}; ./dev build makes it") from error
 
     @property
     def exit_status(self) -> int | None:
@@ -104,6 +112,8 @@ MOSQUITTO = """\
 listener {broker} 127.0.0.1
 allow_anonymous true
 persistence false
+# Started as root, mosquitto would become another user, and Linux then forgets that it is to end with the conductor.
+user root
 # Without it an acknowledgement may wait 25 ms for Nagle.
 set_tcp_nodelay true
 """
@@ -175,7 +185,7 @@ class Rig:
         self.folder = make_folder()
         self.token_key = secrets.token_bytes(32)
         self._ports = {"broker": free_port(), "bridge": free_port(), "terminals": free_port(), "admin": free_port()}
-        self.relay = Relay(("127.0.0.1", self._ports["broker"]))
+        self.relay = Relay(free_port(), ("127.0.0.1", self._ports["broker"]))
         self._write_files()
         self.broker = Part("mosquitto", [find_broker(), "-c", str(self.folder / "mosquitto.conf")], self.folder)
         self.bridge = Part("bridge", [str(binaries / "tillstream-bridge"), "run", "--config", str(self.folder / "bridge.toml")],

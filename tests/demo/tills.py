@@ -64,7 +64,7 @@ CARDS = (
     Card("Emma", "5105105105105100", "Mastercard"),
 )
 # What a purchase is paid in: nearly always euros; the rates are for the demo's prices only.
-CURRENCIES = (("EUR", 2, 1.0),) * 17 + (("CHF", 2, 0.95), ("CZK", 2, 25.0), ("JPY", 0, 1.6))
+CURRENCIES = (("EUR", 2, 1.0),) * 17 + (("CHF", 2, 0.95), ("CZK", 2, 25.0), ("JPY", 0, 160.0))
 
 
 class CardResolver:
@@ -114,7 +114,7 @@ class Checkout:
         code, exponent, rate = self._chance.choice(CURRENCIES)
         basket = self._chance.sample(self._shop.goods, self._chance.choice((1, 1, 2, 2, 3)))
         scale = rate * 10 ** exponent / 100
-        lines = [(name, max(1, round(cents * scale))) for name, cents in basket]
+        lines = [(name, round(cents * scale)) for name, cents in basket]
         card = self._chance.choice(CARDS)
         amount = sum(price for _, price in lines)
         outcome = "declined" if self._chance.random() < 0.04 else "approved"

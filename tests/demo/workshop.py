@@ -56,7 +56,8 @@ class Workshop:
         for line in self._process.stdout:
             text = re.sub(r"\x1b\[[0-9;]*m", "", line).strip()
             if text:
-                self.last_lines.append(text)
+                if not NINJA.match(text):  # what went well explains no failure
+                    self.last_lines.append(text)
                 self._told(self._progress(text))
 
     def _progress(self, text: str) -> dict:
