@@ -1,0 +1,144 @@
+#include "firmware-gateway/adapters/sqlite/damaged_file.hpp"
+
+#include <algorithm>
+
+#include "firmware-gateway/adapters/sqlite/journal_file.hpp"
+#include "firmware-gateway/journal/crc32c.hpp"
+
+namespace sqlite {
+
+using journal::Row;
+using journal::RowRange;
+
+namespace {
+
+// So many rows are sought one by one behind a damaged page; then the stride doubles, and the edge is found by
+// bisection.
+constexpr std::uint64_t kSingleSeeksMax = 4096;
+// Beyond this nothing is sought: no journal ever had so many rows.
+constexpr std::uint64_t kSeekSpanMax = 1ULL << 33U;
+
+}  // namespace
+
+DamagedFile::DamagedFile(std::filesystem::path path, std::string vfs) : path_(std::move(path)), vfs_(std::move(vfs)) {}
+
+journal::Readable DamagedFile::examine() {
+  journal::Readable readable;
+  bool sound = false;
+  if (std::filesystem::exists(path_) && open_untouched(database_, path_, vfs_) == SQLITE_OK) {
+    readable.catalog = read_catalog(database_, &sound);
+    scan_ = Statement(database_, "SELECT row, key_hash, crc, record FROM rows WHERE row >= ?1 ORDER BY row");
+    point_ = Statement(database_, "SELECT row, key_hash, crc, record FROM rows WHERE row = ?1");
+    follow_tree();
+  }
+  // An empty table at the end of a broken path is no knowledge of an end.
+  if (end_ && rows_.empty() && last_seen_ == Row(0) && !sound) end_.reset();
+  if (holes_ || !end_) carve(readable.catalog);
+  if (readable.catalog.base && end_) end_ = std::max(*end_, readable.catalog.base->row);
+  readable.rows = rows_;
+  readable.end = end_;
+  return readable;
+}
+
+void DamagedFile::follow_tree() {
+  std::optional<Row> from = Row(0);
+  while (from) {
+    const int status = scan(*from);
+    if (status == SQLITE_DONE) {
+      end_ = last_seen_;
+      return;
+    }
+    holes_ = true;
+    from = beyond(std::max(last_seen_.next(), *from));
+  }
+}
+
+int DamagedFile::scan(Row from) {
+  scan_.bind(1, from.value());
+  int status = scan_.step();
+  for (; status == SQLITE_ROW; status = scan_.step()) {
+    const Row row(scan_.number(0));
+    if (row <= last_seen_) break;  // a tree that leads back into itself
+    last_seen_ = row;
+    const bool sound = journal::row_crc(row.value(), scan_.number(1), scan_.bytes(3)) == scan_.number(2);
+    if (sound) add(row);
+    holes_ = holes_ || !sound;
+  }
+  scan_.reset();
+  return status == SQLITE_ROW ? SQLITE_CORRUPT : status;
+}
+
+bool DamagedFile::reaches(Row from) {
+  const int status = scan_.bind(1, from.value()).step();
+  scan_.reset();
+  return status == SQLITE_ROW || status == SQLITE_DONE;
+}
+
+std::optional<Row> DamagedFile::beyond(Row failed) {
+  Row low = failed;
+  for (std::uint64_t i = 0; i < kSingleSeeksMax; ++i) {
+    low = low.next();
+    if (reaches(low)) return low;
+  }
+  std::uint64_t stride = 2;
+  Row high = low + stride;
+  while (!reaches(high)) {
+    if (high - failed > kSeekSpanMax) return std::nullopt;
+    low = high;
+    stride *= 2;
+    high = high + stride;
+  }
+  while (high - low > 1) {
+    const Row middle = low + (high - low) / 2;
+    (reaches(middle) ? high : low) = middle;
+  }
+  return high;
+}
+
+void DamagedFile::carve(const journal::Catalog& catalog) {
+  const Row base = catalog.base ? catalog.base->row : Row(0);
+  const std::vector<RowRange> known = rows_;
+  carver_.emplace(path_);
+  for (const Row row : carver_->carve([this, base](Row one) { return one > base && !has(one); }))
+    rows_.push_back({row, row});
+  std::sort(rows_.begin(), rows_.end(), [](const RowRange& a, const RowRange& b) { return a.first < b.first; });
+  const std::vector<RowRange> pieces = std::move(rows_);
+  rows_.clear();
+  for (const RowRange& piece : pieces) {
+    if (!rows_.empty() && rows_.back().last.next() == piece.first) {
+      rows_.back().last = piece.last;
+    } else {
+      rows_.push_back(piece);
+    }
+  }
+  // Rows behind the end that the tree told were never committed.
+  while (end_ && !rows_.empty() && rows_.back().first > *end_) rows_.pop_back();
+  if (end_ && !rows_.empty()) rows_.back().last = std::min(rows_.back().last, *end_);
+}
+
+void DamagedFile::add(Row row) {
+  if (!rows_.empty() && rows_.back().last.next() == row) {
+    rows_.back().last = row;
+  } else {
+    rows_.push_back({row, row});
+  }
+}
+
+bool DamagedFile::has(Row row) const {
+  const auto after =
+      std::upper_bound(rows_.begin(), rows_.end(), row, [](Row at, const RowRange& range) { return at < range.first; });
+  return after != rows_.begin() && (after - 1)->last >= row;
+}
+
+std::optional<FoundRow> DamagedFile::row(Row row) {
+  const int status = point_.bind(1, row.value()).step();
+  if (status == SQLITE_ROW) {
+    FoundRow found{point_.number(1), point_.text(3)};
+    const bool sound = journal::row_crc(row.value(), found.key_hash, found.record) == point_.number(2);
+    point_.reset();
+    if (sound) return found;
+  }
+  return carver_ ? carver_->row(row) : std::nullopt;
+}
+
+}  // namespace sqlite

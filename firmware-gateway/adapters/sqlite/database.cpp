@@ -1,0 +1,95 @@
+#include "firmware-gateway/adapters/sqlite/database.hpp"
+
+namespace sqlite {
+
+Statement::Statement(const Database& database, const char* sql) {
+  sqlite3_stmt* statement = nullptr;
+  status_ = sqlite3_prepare_v3(database.handle(), sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+  statement_.reset(statement);
+}
+
+Statement& Statement::bind(int index, std::int64_t value) {
+  sqlite3_bind_int64(statement_.get(), index, value);
+  return *this;
+}
+
+Statement& Statement::bind(int index, std::uint64_t value) { return bind(index, static_cast<std::int64_t>(value)); }
+
+Statement& Statement::bind(int index, base::BytesView bytes) {
+  // A null pointer would bind NULL: an empty record is an empty blob.
+  const char* data = bytes.data() == nullptr ? "" : bytes.data();
+  sqlite3_bind_blob64(statement_.get(), index, data, bytes.size(), SQLITE_STATIC);
+  return *this;
+}
+
+int Statement::step() {
+  if (status_ != SQLITE_OK) return status_;
+  const int status = sqlite3_step(statement_.get());
+  if (status != SQLITE_ROW) reset();
+  return status;
+}
+
+int Statement::run() {
+  int status = step();
+  while (status == SQLITE_ROW) status = step();
+  return status == SQLITE_DONE ? SQLITE_OK : status;
+}
+
+void Statement::reset() {
+  if (status_ == SQLITE_OK) sqlite3_reset(statement_.get());  // repeats the error that step() has already given
+}
+
+std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(statement_.get(), column); }
+
+base::BytesView Statement::bytes(int column) const {
+  const auto* data = static_cast<const char*>(sqlite3_column_blob(statement_.get(), column));
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), column));
+  return data == nullptr ? base::BytesView{} : base::BytesView{data, size};
+}
+
+int Database::open(const std::string& path, int flags, const std::string& vfs) {
+  sqlite3* handle = nullptr;
+  const int status = sqlite3_open_v2(path.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                                     vfs.empty() ? nullptr : vfs.c_str());
+  handle_.reset(handle);
+  return status;
+}
+
+int Database::close() { return sqlite3_close(handle_.release()); }
+
+int Database::run(const char* sql) const { return sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr); }
+
+std::string Database::value(const char* sql, int* status) const {
+  Statement statement(*this, sql);
+  const int step = statement.step();
+  *status = step == SQLITE_ROW || step == SQLITE_DONE ? SQLITE_OK : step;
+  return step == SQLITE_ROW ? statement.text(0) : std::string();
+}
+
+std::uint64_t Database::wal_bytes() const {
+  sqlite3_file* file = nullptr;
+  if (sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) != SQLITE_OK) return 0;
+  sqlite3_int64 bytes = 0;
+  if (file == nullptr || file->pMethods == nullptr) return 0;
+  if (file->pMethods->xFileSize(file, &bytes) != SQLITE_OK) return 0;
+  return static_cast<std::uint64_t>(bytes);
+}
+
+Transaction::Transaction(const Database& database) : database_(database), status_(database.run("BEGIN IMMEDIATE")) {}
+
+Transaction::~Transaction() {
+  // An error has rolled it back already, in most cases; a second ROLLBACK does no harm.
+  if (sqlite3_get_autocommit(database_.handle()) == 0) static_cast<void>(database_.run("ROLLBACK"));
+}
+
+Transaction& Transaction::run(Statement& statement) {
+  if (status_ == SQLITE_OK) status_ = statement.run();
+  return *this;
+}
+
+int Transaction::commit() {
+  if (status_ == SQLITE_OK) status_ = database_.run("COMMIT");
+  return status_;
+}
+
+}  // namespace sqlite

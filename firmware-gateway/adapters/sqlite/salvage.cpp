@@ -1,0 +1,182 @@
+#include "firmware-gateway/adapters/sqlite/salvage.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "firmware-gateway/adapters/sqlite/damaged_file.hpp"
+#include "firmware-gateway/journal/crc32c.hpp"
+
+namespace sqlite {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Rows a transaction while the new journal is filled.
+constexpr std::uint64_t kFillRows = 2000;
+
+OpenError folder_error(const StateFolder& folder) {
+  return {OpenFault::storage, fmt::format("{}: {}", folder.path().string(), std::strerror(errno))};
+}
+
+// Writes the planned rows, a bounded transaction at a time.
+class Fill {
+ public:
+  Fill(Database& database, DamagedFile& source, const journal::NoticeMaker& make_notice)
+      : database_(database), source_(source), make_notice_(make_notice), insert_(database, kInsertRowSql) {}
+
+  int run(const journal::SalvagePlan& plan) {
+    int status = database_.run("BEGIN IMMEDIATE");
+    for (const journal::SalvageStep& step : plan.steps) {
+      if (status == SQLITE_OK) status = std::visit([this](const auto& one) { return write(one); }, step);
+    }
+    return status == SQLITE_OK ? database_.run("COMMIT") : status;
+  }
+
+ private:
+  int write(const journal::CopyStep& step) {
+    journal::Row to = step.to;
+    for (journal::Row row = step.rows.first; row <= step.rows.last; ++row, ++to) {
+      const auto found = source_.row(row);
+      if (!found) return SQLITE_IOERR_READ;  // It was readable a moment ago: the disk is going. Try again later.
+      if (const int status = insert(to, found->key_hash, found->record); status != SQLITE_OK) return status;
+    }
+    return SQLITE_OK;
+  }
+
+  // A notice has no duplicate: hash 0 is as good as any.
+  int write(const journal::NoticeStep& step) { return insert(step.to, 0, make_notice_(step.loss)); }
+
+  int insert(journal::Row row, std::uint64_t key_hash, const base::Bytes& record) {
+    insert_.bind(1, row.value()).bind(2, key_hash);
+    insert_.bind(3, static_cast<std::int64_t>(journal::row_crc(row.value(), key_hash, record)));
+    const int status = insert_.bind(4, record).run();
+    if (status != SQLITE_OK || ++in_transaction_ < kFillRows) return status;
+    in_transaction_ = 0;
+    return database_.run("COMMIT; BEGIN IMMEDIATE");
+  }
+
+  Database& database_;
+  DamagedFile& source_;
+  const journal::NoticeMaker& make_notice_;
+  Statement insert_;
+  std::uint64_t in_transaction_ = 0;
+};
+
+journal::SalvageIds fresh_ids(base::Random& random) {
+  return {random.id<handoff::Epoch>(), random.id<handoff::Run>(), random.id<handoff::Run>(),
+          random.id<base::Id<struct HashKeyTag>>().bytes};
+}
+
+// Only what is not in the stream yet: for a disk that has no room for the history.
+void drop_history(journal::Readable& readable) {
+  if (!readable.catalog.acked) return;
+  const journal::Row acked = readable.catalog.acked->row;
+  std::erase_if(readable.rows, [acked](const journal::RowRange& rows) { return rows.last <= acked; });
+  for (journal::RowRange& rows : readable.rows) rows.first = std::max(rows.first, acked.next());
+}
+
+base::Result<void, OpenError> build(const StateFolder& folder, const JournalSettings& settings,
+                                    const JournalNeeds& needs, DamagedFile& source, const journal::SalvagePlan& plan) {
+  folder.remove(folder.new_journal());
+  return make_journal(
+      folder.new_journal(), settings.vfs, plan.catalog,
+      [&](Database& database) { return Fill(database, source, needs.make_notice).run(plan); }, settings.page_bytes);
+}
+
+base::Result<Salvaged, OpenError> salvage_set_aside(const StateFolder& folder, const JournalSettings& settings,
+                                                    const JournalNeeds& needs, base::UtcTime now,
+                                                    const fs::path& set_aside, Salvaged salvaged) {
+  DamagedFile source(set_aside, settings.vfs);
+  journal::Readable readable = source.examine();
+  salvaged.set_aside = set_aside.filename().string();
+  salvaged.hash_key_lost = !readable.catalog.hash_key;
+  const auto& owner = readable.catalog.gateway_id;
+  if (owner && *owner != settings.gateway_id) {
+    if (!folder.rename(set_aside, folder.journal()) || !folder.set_salvaging(""))
+      return base::fail(folder_error(folder));
+    return base::fail(
+        OpenError{OpenFault::foreign_gateway, fmt::format("{}: the journal of gateway '{}', not of '{}'",
+                                                          folder.journal().string(), *owner, settings.gateway_id)});
+  }
+  const auto plan = [&] {
+    return plan_salvage(readable, settings.gateway_id, fresh_ids(needs.random), salvaged.set_aside, now, needs.hasher);
+  };
+  journal::SalvagePlan planned = plan();
+  auto built = build(folder, settings, needs, source, planned);
+  if (!built && built.error().fault == OpenFault::disk_full) {
+    folder.free_ballast();
+    drop_history(readable);
+    salvaged.history_dropped = true;
+    planned = plan();
+    built = build(folder, settings, needs, source, planned);
+  }
+  if (!built) return base::fail(built.error());
+  if (!folder.rename(folder.new_journal(), folder.journal()) || !folder.set_salvaging("")) {
+    return base::fail(folder_error(folder));
+  }
+  salvaged.rows_kept = planned.rows_kept;
+  salvaged.holes = planned.holes;
+  return salvaged;
+}
+
+base::Result<void, OpenError> make_new(const StateFolder& folder, const JournalSettings& settings,
+                                       const JournalNeeds& needs) {
+  const journal::SalvageIds ids = fresh_ids(needs.random);
+  const journal::Catalog catalog = journal::new_catalog(settings.gateway_id, ids.hash_key, ids.epoch, needs.hasher);
+  folder.remove(folder.new_journal());
+  const auto made = make_journal(folder.new_journal(), settings.vfs, catalog, {}, settings.page_bytes);
+  if (!made) return made;
+  if (!folder.rename(folder.new_journal(), folder.journal())) return base::fail(folder_error(folder));
+  return {};
+}
+
+// The set-aside file's name is on disk before the first rename.
+base::Result<fs::path, OpenError> set_aside(const StateFolder& folder, base::UtcTime now) {
+  const fs::path name = folder.damaged(now);
+  if (!folder.set_salvaging(name.filename().string()) || !folder.rename(folder.journal(), name)) {
+    return base::fail(folder_error(folder));
+  }
+  return name;
+}
+
+}  // namespace
+
+base::Result<std::optional<Salvaged>, OpenError> ensure_journal(const StateFolder& folder,
+                                                                const JournalSettings& settings,
+                                                                const JournalNeeds& needs, base::UtcTime now) {
+  if (const std::string name = folder.salvaging(); !name.empty()) {
+    const fs::path aside = folder.path() / name;
+    // The database is renamed before its WAL: once either is aside, a journal.db is the new one.
+    const bool moved = fs::exists(aside) || fs::exists(wal_of(aside));
+    if (!moved || !fs::exists(folder.journal())) {
+      if (!folder.rename(folder.journal(), aside)) return base::fail(folder_error(folder));
+      auto salvaged = salvage_set_aside(folder, settings, needs, now, aside, {.reason = "an interrupted salvage"});
+      if (!salvaged) return base::fail(salvaged.error());
+      return std::optional(std::move(*salvaged));
+    }
+    // The new journal stands in its place already.
+    if (!folder.set_salvaging("")) return base::fail(folder_error(folder));
+  }
+  if (fs::exists(folder.journal())) return std::nullopt;
+  if (fs::exists(wal_of(folder.journal()))) {
+    auto salvaged = salvage_journal(folder, settings, needs, now, "journal.db is missing, its WAL is not");
+    if (!salvaged) return base::fail(salvaged.error());
+    return std::optional(std::move(*salvaged));
+  }
+  if (auto made = make_new(folder, settings, needs); !made) return base::fail(made.error());
+  return std::nullopt;
+}
+
+base::Result<Salvaged, OpenError> salvage_journal(const StateFolder& folder, const JournalSettings& settings,
+                                                  const JournalNeeds& needs, base::UtcTime now,
+                                                  const std::string& reason) {
+  Salvaged salvaged{.reason = reason};
+  salvaged.removed = folder.drop_damaged(kDamagedKept - 1);
+  const auto aside = set_aside(folder, now);
+  if (!aside) return base::fail(aside.error());
+  return salvage_set_aside(folder, settings, needs, now, *aside, std::move(salvaged));
+}
+
+}  // namespace sqlite

@@ -1,0 +1,87 @@
+// StateFolder: the gateway's own folder: its lock, the names in it, its ballast, and how much room its disk has.
+//
+//   journal.db, journal.db-wal          the journal
+//   journal.lock                        held by the one gateway (or journal command) that uses the folder
+//   journal.ballast                     room that is given up when others fill the disk, so that forwarding can go on
+//   journal.new.db                      a journal being made; renamed when it is whole
+//   journal.damaged-<time>.db[-wal]     set aside untouched; the newest kDamagedKept stay
+//   journal.salvaging                   names the set-aside file while a salvage is under way
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "proto/base/instant.hpp"
+#include "proto/base/result.hpp"
+
+namespace sqlite {
+
+// Why a journal does not open.
+enum class OpenFault {
+  in_use,           // Another process has it: exit.
+  newer_schema,     // A newer gateway wrote it, and it was left untouched: install that version again.
+  not_a_journal,    // Another program's file: look at state_dir.
+  foreign_gateway,  // Another gateway's journal: look at [gateway] id and state_dir.
+  refused,          // SQLite does not give what durability needs: a build or a file system that cannot serve.
+  damaged,          // Only before the salvage: set aside and salvage.
+  disk_full,        // No room even for opening: free some; trying again later is right.
+  storage,          // The disk or the folder fails: trying again later is right.
+};
+
+struct OpenError {
+  OpenFault fault{};
+  std::string detail;  // for people, one line
+};
+
+inline constexpr std::uint64_t kBallastBytes = 4U << 20U;
+inline constexpr std::size_t kDamagedKept = 2;
+
+class StateFolder {
+ public:
+  // Makes the folder (0700) when it is missing, and locks it: in_use when somebody else has it.
+  [[nodiscard]] static base::Result<StateFolder, OpenError> open(const std::filesystem::path& path);
+  StateFolder(StateFolder&& other) noexcept;
+  StateFolder& operator=(StateFolder&&) = delete;
+  StateFolder(const StateFolder&) = delete;
+  StateFolder& operator=(const StateFolder&) = delete;
+  ~StateFolder();
+
+  [[nodiscard]] std::filesystem::path journal() const { return path_ / "journal.db"; }
+  [[nodiscard]] std::filesystem::path new_journal() const { return path_ / "journal.new.db"; }
+  [[nodiscard]] std::filesystem::path damaged(base::UtcTime found_at) const;
+
+  // The name in journal.salvaging, or "". Setting it is on disk when it returns.
+  [[nodiscard]] std::string salvaging() const;
+  [[nodiscard]] bool set_salvaging(const std::string& name) const;
+
+  // Renames a database, then its WAL; what is not there is passed over, so that it can be done again after a crash. On
+  // disk when it returns.
+  [[nodiscard]] bool rename(const std::filesystem::path& from, const std::filesystem::path& to) const;
+  // Removes a database with its WAL.
+  void remove(const std::filesystem::path& database) const;
+  // Removes damaged files but the newest `keep`, returns the names of those removed.
+  std::vector<std::string> drop_damaged(std::size_t keep) const;
+
+  [[nodiscard]] std::uint64_t free_disk_bytes() const;
+  [[nodiscard]] bool has_ballast() const;
+  // False: no room for it.
+  [[nodiscard]] bool make_ballast() const;
+  void free_ballast() const;
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  StateFolder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}
+  [[nodiscard]] std::filesystem::path ballast() const { return path_ / "journal.ballast"; }
+  [[nodiscard]] std::filesystem::path marker() const { return path_ / "journal.salvaging"; }
+  [[nodiscard]] bool sync() const;
+
+  std::filesystem::path path_;
+  int lock_ = -1;
+};
+
+// The WAL that belongs to a database.
+[[nodiscard]] std::filesystem::path wal_of(const std::filesystem::path& database);
+
+}  // namespace sqlite
