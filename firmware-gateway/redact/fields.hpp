@@ -1,0 +1,118 @@
+// The fields that a terminal may submit, whatever its protocol: one table that the parsers, the guard and ingest share.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace redact {
+
+// In the order of the table. Texts first, then integers, then the two that are neither.
+enum class Field : std::uint8_t {
+  type,
+  terminal_id,
+  terminal_ref,
+  occurred_at,
+  merchant_id,
+  merchant_name,
+  merchant_city,
+  mcc,
+  till_id,
+  operator_id,
+  batch_no,
+  currency,
+  outcome,
+  authorized_by,
+  card_last4,
+  card_brand,
+  card_token,
+  card_token_key,
+  card_par,
+  entry_mode,
+  cvm,
+  emv_aid,
+  response_code,
+  auth_code,
+  rrn,
+  stan,
+  original_ref,
+  original_terminal_id,
+  original_type,
+  reason,
+  amount_minor,
+  requested_minor,
+  tip_minor,
+  cashback_minor,
+  surcharge_minor,
+  installments,
+  card_number,
+  attributes,
+};
+
+inline constexpr std::size_t field_count = static_cast<std::size_t>(Field::attributes) + 1;
+inline constexpr std::size_t text_count = static_cast<std::size_t>(Field::amount_minor);
+inline constexpr std::size_t number_count = static_cast<std::size_t>(Field::card_number) - text_count;
+
+enum class Kind { text, integer, card_number, attributes };
+
+// What the guard does with a text in which it finds card data.
+enum class Scan {
+  closed,    // not scanned: ingest accepts only words, times or shapes that cannot hold a card number
+  free,      // masked with a fixed mark
+  identity,  // masked with a mark that still tells two apart: the text is part of a key
+  drop,      // emptied: a token that cannot be told from a card number is worth less than the risk
+};
+
+struct FieldRule {
+  std::string_view name;  // as in JSON
+  Kind kind = Kind::text;
+  Scan scan = Scan::closed;
+};
+
+[[nodiscard]] const FieldRule& rule_of(Field field);
+[[nodiscard]] std::string_view name_of(Field field);
+[[nodiscard]] std::optional<Field> find_field(std::string_view name);
+// The known field whose name is nearest to this one, or nothing.
+[[nodiscard]] std::optional<Field> nearest_field(std::string_view name);
+[[nodiscard]] std::span<const std::string_view> field_names();
+
+[[nodiscard]] constexpr Field text_at(std::size_t i) { return static_cast<Field>(i); }
+[[nodiscard]] constexpr Field number_at(std::size_t i) { return static_cast<Field>(text_count + i); }
+
+// The protocol that an event came by.
+enum class Source { http, framed, iso8583, nexo };
+[[nodiscard]] std::string_view word(Source source);
+
+// What becomes of an event with the reference of another one and other content.
+enum class OnConflict {
+  refuse,  // 409: somebody reads it
+  store,   // card-scheme protocols: the sale has happened, so it is stored with conflict_with
+};
+
+// Everything a terminal said, but for its card number. Empty text: not given.
+struct Fields {
+  std::array<std::string, text_count> texts;
+  std::array<std::optional<std::int64_t>, number_count> numbers;
+  std::map<std::string, std::string> attributes;
+  // Names of fields that a card-scheme parser could not read.
+  std::vector<std::string> incomplete;
+  Source source = Source::http;
+  OnConflict on_conflict = OnConflict::refuse;
+
+  [[nodiscard]] std::string& text(Field field) { return texts.at(static_cast<std::size_t>(field)); }
+  [[nodiscard]] const std::string& text(Field field) const { return texts.at(static_cast<std::size_t>(field)); }
+  [[nodiscard]] std::optional<std::int64_t>& number(Field field) {
+    return numbers.at(static_cast<std::size_t>(field) - text_count);
+  }
+  [[nodiscard]] const std::optional<std::int64_t>& number(Field field) const {
+    return numbers.at(static_cast<std::size_t>(field) - text_count);
+  }
+};
+
+}  // namespace redact

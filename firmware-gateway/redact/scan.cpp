@@ -1,0 +1,275 @@
+#include "firmware-gateway/redact/scan.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "firmware-gateway/redact/iin.hpp"
+#include "firmware-gateway/redact/secret.hpp"
+#include "firmware-gateway/redact/unicode.hpp"
+
+namespace redact {
+namespace {
+
+constexpr std::size_t found_digits_min = 13;
+// Separators between two groups of one card number: "4111 - 1111".
+constexpr std::size_t separators_max = 3;
+// Digits behind a track's separator: expiry date and service code.
+constexpr std::size_t track_tail_min = 7;
+// Longest name on track 1 (ISO/IEC 7813), with some slack.
+constexpr std::size_t track_name_max = 40;
+
+enum class Shape { digit, separator, other };
+
+struct Symbol {
+  Shape shape = Shape::other;
+  char ascii = '\0';  // the digit, or the character itself when it is ASCII
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
+// Where the ten digits of some script begin.
+constexpr std::array<char32_t, 12> zeros{0x0030, 0x0660, 0x06F0, 0x0966, 0x09E6, 0x0A66,
+                                         0x0AE6, 0x0BE6, 0x0E50, 0x17E0, 0x1810, 0xFF10};
+
+std::optional<char> digit_of(char32_t value) {
+  if (value >= 0x1D7CE && value <= 0x1D7FF) return static_cast<char>('0' + (value - 0x1D7CE) % 10);
+  for (const char32_t zero : zeros)
+    if (value >= zero && value < zero + 10) return static_cast<char>('0' + (value - zero));
+  return std::nullopt;
+}
+
+bool is_separator(char32_t value) {
+  constexpr std::u32string_view ascii = U" -._/,:*'|\t";
+  if (ascii.contains(value)) return true;
+  if (value >= 0x2000 && value <= 0x2015) return true;  // blanks, joiners, hyphens, dashes
+  constexpr std::u32string_view others = U"\u00A0\u00AD\u00B7\u202F\u205F\u2212\u3000\u2022";
+  return others.contains(value);
+}
+
+Symbol read_symbol(std::string_view text, std::size_t at) {
+  const auto next = decode(text.substr(at)).value_or(CodePoint{0xFFFD, 1});
+  Symbol symbol{.begin = at, .end = at + next.bytes};
+  if (const auto digit = digit_of(next.value)) {
+    symbol.shape = Shape::digit;
+    symbol.ascii = *digit;
+  } else {
+    symbol.shape = is_separator(next.value) ? Shape::separator : Shape::other;
+    symbol.ascii = next.value < 0x80 ? static_cast<char>(next.value) : '\0';
+  }
+  return symbol;
+}
+
+// A text as symbols. Wiped when it goes.
+class Symbols {
+ public:
+  explicit Symbols(std::string_view text) {
+    symbols_.reserve(text.size());
+    for (std::size_t at = 0; at < text.size(); at = symbols_.back().end) symbols_.push_back(read_symbol(text, at));
+  }
+  Symbols(const Symbols&) = delete;
+  Symbols& operator=(const Symbols&) = delete;
+  ~Symbols() { wipe(symbols_.data(), symbols_.size() * sizeof(Symbol)); }
+
+  [[nodiscard]] std::size_t size() const { return symbols_.size(); }
+  [[nodiscard]] const Symbol& operator[](std::size_t i) const { return symbols_[i]; }
+  [[nodiscard]] bool is_digit(std::size_t i) const { return i < size() && symbols_[i].shape == Shape::digit; }
+  [[nodiscard]] bool is_separator(std::size_t i) const { return i < size() && symbols_[i].shape == Shape::separator; }
+  [[nodiscard]] char ascii(std::size_t i) const { return i < size() ? symbols_[i].ascii : '\0'; }
+
+  // First symbol from `i` on that is no digit.
+  [[nodiscard]] std::size_t digits_end(std::size_t i) const {
+    while (is_digit(i)) ++i;
+    return i;
+  }
+  [[nodiscard]] Finding bytes(std::size_t begin, std::size_t end) const {
+    return {symbols_[begin].begin, symbols_[end - 1].end};
+  }
+  // What has been found is looked at no more.
+  void take(std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) symbols_[i].shape = Shape::other;
+  }
+
+ private:
+  std::vector<Symbol> symbols_;
+};
+
+// Digits with nothing but separators between them, as one number with its groups.
+struct Cluster {
+  Secret digits;
+  std::vector<std::size_t> symbols;  // of each digit
+  std::size_t end = 0;               // the symbol behind the cluster
+
+  // Whether digit `i` begins a group; one past the last digit counts as a beginning.
+  [[nodiscard]] bool group_begins(std::size_t i) const {
+    return i == 0 || i == symbols.size() || symbols[i] != symbols[i - 1] + 1;
+  }
+  [[nodiscard]] std::string_view part(std::size_t begin, std::size_t size) const {
+    return digits.view().substr(begin, size);
+  }
+};
+
+Cluster read_cluster(const Symbols& text, std::size_t at) {
+  Cluster cluster;
+  while (text.is_digit(at)) {
+    for (; text.is_digit(at); ++at) {
+      cluster.digits.append(std::string_view(&text[at].ascii, 1));
+      cluster.symbols.push_back(at);
+    }
+    cluster.end = at;
+    std::size_t next = at;
+    while (text.is_separator(next) && next - at < separators_max) ++next;
+    if (text.is_digit(next)) at = next;
+  }
+  return cluster;
+}
+
+// Length of the longest card number that begins with digit `begin` and ends where a group does; 0: none.
+std::size_t pan_at(const Cluster& cluster, std::size_t begin) {
+  if (!cluster.group_begins(begin)) return 0;
+  const std::size_t longest = std::min(pan_digits_max, cluster.symbols.size() - begin);
+  for (std::size_t size = longest; size >= found_digits_min; --size)
+    if (cluster.group_begins(begin + size) && looks_like_pan(cluster.part(begin, size))) return size;
+  return 0;
+}
+
+// Whether an unbroken run of digits begins or ends with a card number.
+bool hides_pan(std::string_view run) {
+  for (std::size_t size = 14; size <= 16 && size < run.size(); ++size)
+    if (looks_like_embedded_pan(run.substr(0, size)) || looks_like_embedded_pan(run.substr(run.size() - size)))
+      return true;
+  return false;
+}
+
+class Search {
+ public:
+  explicit Search(std::string_view text) : text_(text) {}
+
+  std::vector<Finding> run() {
+    find_tracks();
+    find_numbers();
+    std::ranges::sort(findings_, {}, &Finding::begin);
+    return std::move(findings_);
+  }
+
+ private:
+  void found(std::size_t begin, std::size_t end) {
+    findings_.push_back(text_.bytes(begin, end));
+    text_.take(begin, end);
+  }
+
+  void find_tracks() {
+    for (std::size_t at = 0; at < text_.size(); ++at) {
+      if (!text_.is_digit(at)) continue;
+      const Cluster cluster = read_cluster(text_, at);
+      if (const std::size_t end = track_end(cluster); end != 0) found(track_begin(at), end);
+      at = cluster.end - 1;
+    }
+  }
+
+  // The sentinels before the number: ';' of track 2, '%B' of track 1.
+  [[nodiscard]] std::size_t track_begin(std::size_t number) const {
+    std::size_t begin = number;
+    if (begin > 0 && (text_.ascii(begin - 1) == 'B' || text_.ascii(begin - 1) == 'b')) --begin;
+    if (begin > 0 && (text_.ascii(begin - 1) == ';' || text_.ascii(begin - 1) == '%')) --begin;
+    return begin;
+  }
+
+  // The symbol behind the track whose number this is; 0: it is none.
+  [[nodiscard]] std::size_t track_end(const Cluster& cluster) const {
+    if (cluster.symbols.size() < pan_digits_min) return 0;
+    switch (text_.ascii(cluster.end)) {
+      case '^':
+        return track_one_end(cluster.end);
+      case '=':
+        return track_two_end(cluster.end);
+      case 'D':
+      case 'd':
+        return ends_like_card(cluster) ? track_two_end(cluster.end) : 0;
+      default:
+        return 0;
+    }
+  }
+
+  // 'D' may be a hexadecimal digit as well: only behind what looks like a card.
+  [[nodiscard]] static bool ends_like_card(const Cluster& cluster) {
+    const std::size_t all = cluster.symbols.size();
+    for (std::size_t size = pan_digits_min; size <= std::min(pan_digits_max, all); ++size) {
+      const std::string_view number = cluster.part(all - size, size);
+      if (has_card_prefix(number) || (size == all && passes_luhn(number))) return true;
+    }
+    return false;
+  }
+
+  [[nodiscard]] std::size_t track_two_end(std::size_t separator) const {
+    std::size_t end = text_.digits_end(separator + 1);
+    if (end - separator - 1 < track_tail_min) return 0;
+    if (text_.ascii(end) == '?') ++end;
+    return end;
+  }
+
+  [[nodiscard]] std::size_t track_one_end(std::size_t caret) const {
+    std::size_t second = caret + 1;
+    while (second < text_.size() && text_.ascii(second) != '^' && second - caret <= track_name_max) ++second;
+    if (text_.ascii(second) != '^') return 0;
+    std::size_t end = second + 1;
+    while (end < text_.size() && text_.ascii(end) != '?' && text_.ascii(end) != ' ') ++end;
+    if (text_.ascii(end) == '?') ++end;
+    return end;
+  }
+
+  void find_numbers() {
+    for (std::size_t at = 0; at < text_.size(); ++at) {
+      if (!text_.is_digit(at)) continue;
+      const Cluster cluster = read_cluster(text_, at);
+      find_numbers_in(cluster);
+      at = cluster.end - 1;
+    }
+  }
+
+  void find_numbers_in(const Cluster& cluster) {
+    for (std::size_t i = 0; i < cluster.symbols.size();) {
+      const std::size_t size = pan_at(cluster, i);
+      if (size != 0) found(cluster.symbols[i], cluster.symbols[i + size - 1] + 1);
+      i += std::max<std::size_t>(1, size);
+    }
+    for (std::size_t i = 0; i < cluster.symbols.size(); ++i) find_hidden(cluster, i);
+  }
+
+  void find_hidden(const Cluster& cluster, std::size_t begin) {
+    if (!cluster.group_begins(begin) || !text_.is_digit(cluster.symbols[begin])) return;
+    std::size_t end = begin + 1;
+    while (!cluster.group_begins(end)) ++end;
+    if (hides_pan(cluster.part(begin, end - begin))) found(cluster.symbols[begin], cluster.symbols[end - 1] + 1);
+  }
+
+  Symbols text_;
+  std::vector<Finding> findings_;
+};
+
+bool may_hold_card_data(std::string_view text) { return text.size() >= found_digits_min - 1; }
+
+}  // namespace
+
+std::vector<Finding> find_card_data(std::string_view text) {
+  if (!may_hold_card_data(text)) return {};
+  return Search(text).run();
+}
+
+std::size_t mask_card_data(std::string& text, const Mark& mark) {
+  const std::vector<Finding> findings = find_card_data(text);
+  if (findings.empty()) return 0;
+  std::string masked;
+  std::size_t at = 0;
+  for (const Finding& finding : findings) {
+    masked.append(text, at, finding.begin - at);
+    masked += mark(std::string_view(text).substr(finding.begin, finding.end - finding.begin));
+    at = finding.end;
+  }
+  masked.append(text, at);
+  wipe(text);
+  text = std::move(masked);
+  return findings.size();
+}
+
+}  // namespace redact
