@@ -1,0 +1,156 @@
+#include "firmware-gateway/ingest/recorder.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+
+#include "firmware-gateway/ingest/derivation.hpp"
+#include "firmware-gateway/ingest/event_types.hpp"
+#include "firmware-gateway/ingest/field_rules.hpp"
+#include "proto/base/currency.hpp"
+#include "proto/base/timestamp.hpp"
+
+namespace ingest {
+namespace {
+
+using redact::Field;
+using redact::Fields;
+using redact::Refusal;
+using tillstream::v1::Event;
+
+using MaybeRefusal = std::optional<Refusal>;
+
+std::string lower_case(std::string text) {
+  std::ranges::transform(text, text.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return text;
+}
+
+const std::string& either(const std::string& given, const std::string& fallback) {
+  return given.empty() ? fallback : given;
+}
+
+void set_texts(Event& event, const Fields& fields) {
+  event.set_type(fields.text(Field::type));
+  event.set_terminal_id(fields.text(Field::terminal_id));
+  event.set_terminal_ref(fields.text(Field::terminal_ref));
+  event.set_till_id(fields.text(Field::till_id));
+  event.set_operator_id(fields.text(Field::operator_id));
+  event.set_batch_no(fields.text(Field::batch_no));
+  event.set_outcome(fields.text(Field::outcome));
+  event.set_authorized_by(fields.text(Field::authorized_by));
+  event.set_entry_mode(fields.text(Field::entry_mode));
+  event.set_cvm(fields.text(Field::cvm));
+  event.set_emv_aid(fields.text(Field::emv_aid));
+  event.set_response_code(fields.text(Field::response_code));
+  event.set_auth_code(fields.text(Field::auth_code));
+  event.set_rrn(fields.text(Field::rrn));
+  event.set_stan(fields.text(Field::stan));
+  event.set_original_ref(fields.text(Field::original_ref));
+  event.set_original_terminal_id(fields.text(Field::original_terminal_id));
+  event.set_original_type(fields.text(Field::original_type));
+  event.set_reason(fields.text(Field::reason));
+}
+
+void set_card(Event& event, const Fields& fields) {
+  event.set_card_last4(fields.text(Field::card_last4));
+  event.set_card_brand(lower_case(fields.text(Field::card_brand)));
+  event.set_card_token(fields.text(Field::card_token));
+  event.set_card_token_key(fields.text(Field::card_token_key));
+  event.set_card_par(fields.text(Field::card_par));
+}
+
+void set_merchant(Event& event, const Fields& fields, const TerminalProfile& profile) {
+  event.set_merchant_id(either(fields.text(Field::merchant_id), profile.merchant_id));
+  event.set_merchant_name(either(fields.text(Field::merchant_name), profile.merchant_name));
+  event.set_merchant_city(either(fields.text(Field::merchant_city), profile.merchant_city));
+  event.set_mcc(either(fields.text(Field::mcc), profile.mcc));
+}
+
+void set_numbers(Event& event, const Fields& fields) {
+  if (const auto& number = fields.number(Field::amount_minor)) event.set_amount_minor(*number);
+  if (const auto& number = fields.number(Field::requested_minor)) event.set_requested_minor(*number);
+  if (const auto& number = fields.number(Field::tip_minor)) event.set_tip_minor(*number);
+  if (const auto& number = fields.number(Field::cashback_minor)) event.set_cashback_minor(*number);
+  if (const auto& number = fields.number(Field::surcharge_minor)) event.set_surcharge_minor(*number);
+  if (const auto& number = fields.number(Field::installments))
+    event.set_installments(static_cast<std::uint32_t>(*number));
+}
+
+MaybeRefusal set_time(Event& event, const Fields& fields) {
+  const auto time = base::parse_rfc3339(fields.text(Field::occurred_at));
+  if (!time)
+    return redact::invalid(Field::occurred_at,
+                           "must be a time by RFC 3339 with an offset, like 2026-11-24T21:23:51+01:00");
+  event.set_occurred_at_ms(time->utc.time_since_epoch().count());
+  event.set_utc_offset_minutes(static_cast<std::int32_t>(time->offset.count()));
+  return std::nullopt;
+}
+
+bool has_amount(const Fields& fields) {
+  for (const Field field :
+       {Field::amount_minor, Field::requested_minor, Field::tip_minor, Field::cashback_minor, Field::surcharge_minor})
+    if (fields.number(field)) return true;
+  return false;
+}
+
+MaybeRefusal set_currency(Event& event, const Fields& fields, const TerminalProfile& profile) {
+  const std::string& given = fields.text(Field::currency);
+  if (given.empty() && !has_amount(fields)) return std::nullopt;
+  const std::string& code = either(given, profile.currency);
+  if (code.empty()) return redact::invalid(Field::currency, "is required: the terminal has no default");
+  const auto currency = base::find_currency(code);
+  if (!currency)
+    return redact::invalid(Field::currency,
+                           "must be an alphabetic or numeric code of ISO 4217 that is in use, like EUR or 978");
+  event.set_currency(std::string(currency->alpha));
+  event.set_currency_exponent(currency->exponent);
+  return std::nullopt;
+}
+
+void set_rest(Event& event, const Fields& fields) {
+  event.set_source(std::string(word(fields.source)));
+  for (const auto& [name, value] : fields.attributes) (*event.mutable_attributes())[name] = value;
+  for (const std::string& name : fields.incomplete) event.add_incomplete(name);
+}
+
+void set_effect(Event& event, std::string_view original_type) {
+  if (const auto effect = effect_of(event, original_type)) event.set_effect_minor(*effect);
+}
+
+}  // namespace
+
+base::Result<Event, Refusal> Recorder::record(const redact::Cleared& cleared, Moment moment) {
+  const Fields& fields = cleared.fields();
+  if (auto refusal = check_fields(fields)) return base::fail(std::move(*refusal));
+  const TerminalProfile* const profile = terminals_.find(fields.text(Field::terminal_id));
+  if (profile == nullptr)
+    return base::fail(Refusal{redact::Reason::unknown_terminal,
+                              name_of(Field::terminal_id),
+                              "this terminal is not in the configuration",
+                              {}});
+  Event event;
+  if (auto refusal = set_time(event, fields)) return base::fail(std::move(*refusal));
+  if (auto refusal = set_currency(event, fields, *profile)) return base::fail(std::move(*refusal));
+  set_texts(event, fields);
+  set_card(event, fields);
+  set_merchant(event, fields, *profile);
+  set_numbers(event, fields);
+  set_rest(event, fields);
+  set_effect(event, event.original_type());
+  event.set_schema_version(event_schema_version);
+  event.set_event_id(std::string(event_ids_.next(moment.utc).view()));
+  event.set_received_at_ms(moment.utc.time_since_epoch().count());
+  event.set_clock_synced(moment.clock_synced);
+  event.set_business_date(business_date(event, *profile, zones_));
+  event.set_business_key(business_key(event, hasher_));
+  return event;
+}
+
+void link_original(Event& event, const Event& original) {
+  event.set_original_event_id(original.event_id());
+  // What the terminal says of the original counts more than what was found by its reference.
+  if (event.original_type().empty()) set_effect(event, original.type());
+}
+
+}  // namespace ingest

@@ -1,0 +1,36 @@
+// A terminal's own reference of an event, and what it means that two events have the same.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "proto/wire/event.pb.h"
+
+namespace ingest {
+
+using HashKey = std::array<std::uint8_t, 16>;
+
+// The journal's key_hash. Over terminal_id and terminal_ref alone: whoever looks for an event (the local history, a
+// reversal that names its original) seldom knows the batch. Events of other batches come back as candidates and are
+// told apart here.
+[[nodiscard]] std::uint64_t reference_hash(const HashKey& key, std::string_view terminal_id,
+                                           std::string_view terminal_ref);
+
+// terminal_id, terminal_ref and batch_no, as one text.
+[[nodiscard]] std::string duplicate_key(const tillstream::v1::Event& event);
+
+enum class Relation {
+  unrelated,   // another key: the hash alone was equal
+  same_event,  // a repeat
+  conflict,    // the same key and other content, close in time
+  reused,      // the same key and other content, far apart: the terminal's counter has come round
+};
+
+// Of an event that comes in to one that is stored.
+[[nodiscard]] Relation relation(const tillstream::v1::Event& incoming, const tillstream::v1::Event& stored,
+                                std::chrono::milliseconds reference_reuse);
+
+}  // namespace ingest
