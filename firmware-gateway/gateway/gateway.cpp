@@ -1,0 +1,194 @@
+#include "firmware-gateway/gateway/gateway.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "firmware-gateway/ingest/reference.hpp"
+#include "proto/handoff/topics.hpp"
+
+namespace gateway {
+
+Gateway::Gateway(const Settings& settings, const ingest::TimeZones& zones, const base::Hasher& hasher,
+                 base::Random& random)
+    : settings_(settings),
+      hasher_(hasher),
+      random_(random),
+      ingest_(settings.ingest, zones, hasher, random, numbers_),
+      sender_(hasher, random, settings.sender),
+      uplink_(settings.uplink, random) {
+  const std::string shard = handoff::shard_of(hasher, settings.gateway_id);
+  up_topic_ = handoff::up_topic(shard, settings.gateway_id);
+  down_topic_ = handoff::down_topic(shard, settings.gateway_id);
+  owner_topic_ = handoff::owner_topic(shard);
+  make_guard();
+}
+
+void Gateway::make_guard() {
+  if (guard_) {
+    for (std::size_t i = 0; i < masked_before_.size(); ++i) masked_before_[i] += guard_->masked()[i];
+  }
+  redact::GuardSettings guard{.accept_card_numbers = settings_.accept_card_numbers, .token_key = {}, .mark_key = {}};
+  if (!settings_.token_key.empty()) {
+    guard.token_key = redact::TokenKey{.name = settings_.token_key_name, .bytes = redact::Secret(settings_.token_key)};
+  }
+  // Kept with the journal, as the events are in which the marks must stay comparable.
+  const base::BytesView journal_key(reinterpret_cast<const char*>(hash_key_.data()), hash_key_.size());
+  guard.mark_key = redact::Secret(hasher_.hmac_sha256(journal_key, "tillstream mark key 1").view());
+  guard_.emplace(std::move(guard), hasher_);
+}
+
+void Gateway::start(base::Now now) {
+  started_at_ = now.utc;
+  uplink_.start(now);
+  facts_at_ = now.instant;
+}
+
+void Gateway::stop(base::Now /*now*/) {
+  stopping_ = true;
+  ingest_.stop();
+}
+
+bool Gateway::settled() const { return ingest_.idle() && out_.empty(); }
+
+void Gateway::reconfigure(const Reconfiguration& changed) {
+  ingest_.configure(changed.terminals, changed.reference_reuse);
+  settings_.accept_card_numbers = changed.accept_card_numbers;
+  settings_.token_key = changed.token_key;
+  settings_.token_key_name = changed.token_key_name;
+  make_guard();
+}
+
+void Gateway::ask(Asker asker, decltype(JournalRequest::what) what, Token token) {
+  out_.emplace_back(JournalRequest{.asker = asker, .token = token, .what = std::move(what)});
+}
+
+void Gateway::log(Severity severity, std::string text) {
+  out_.emplace_back(LogLine{.severity = severity, .text = std::move(text)});
+}
+
+void Gateway::notice(const std::string& name, const ingest::NoticeDetails& details, base::Now now) {
+  notices_.add(name, details, ingest_.recorder().next_id(now.utc), moment(now));
+}
+
+void Gateway::submit(redact::Draft draft, redact::Channel channel, Ticket ticket, base::Now now) {
+  auto cleared = guard_->clear(std::move(draft), channel);
+  if (!cleared) {
+    out_.emplace_back(Reply{.ticket = ticket, .answer = std::move(cleared.error())});
+    return;
+  }
+  in_intake_.emplace(ticket, now.utc);
+  ingest_.submit(*cleared, ticket, moment(now));
+}
+
+void Gateway::find_event(std::string terminal_id, std::string terminal_ref, Ticket ticket) {
+  if (lookups_.size() >= requests_max) {
+    out_.emplace_back(HistoryFound{.ticket = ticket, .events = base::fail(journal::Error::full)});
+    return;
+  }
+  Lookup lookup{.ticket = ticket,
+                .terminal_id = guard_->clear_identity(std::move(terminal_id)),
+                .terminal_ref = guard_->clear_identity(std::move(terminal_ref))};
+  const std::uint64_t hash = ingest::reference_hash(hash_key_, lookup.terminal_id, lookup.terminal_ref);
+  const Token token = next_token_;
+  ++next_token_;
+  lookups_.emplace_back(token, std::move(lookup));
+  ask(Asker::history, FindRows{.key_hashes = {hash}, .limit = journal::kCandidatesMax}, token);
+}
+
+void Gateway::verify_rows(Row from, Ticket ticket) {
+  const Token token = next_token_;
+  ++next_token_;
+  operations_.emplace_back(token, ticket);
+  ask(Asker::operators, VerifyRows{.from = from}, token);
+}
+
+void Gateway::export_rows(Row from, std::size_t max_rows, std::size_t max_bytes, Ticket ticket) {
+  const Token token = next_token_;
+  ++next_token_;
+  operations_.emplace_back(token, ticket);
+  ask(Asker::operators, ReadRows{.from = from, .max_rows = max_rows, .max_bytes = max_bytes}, token);
+}
+
+std::optional<Output> Gateway::poll(base::Now now) {
+  if (out_.empty()) pump(now);
+  if (out_.empty()) return std::nullopt;
+  Output output = std::move(out_.front());
+  out_.pop_front();
+  return output;
+}
+
+// Answers first: a terminal waits for them.
+void Gateway::pump(base::Now now) {
+  while (pump_ingest()) {
+  }
+  keep_house(now);
+  while (pump_sender(now)) {
+  }
+  while (pump_uplink(now) || pump_outbox() || pump_notices()) {
+  }
+}
+
+bool Gateway::pump_ingest() {
+  auto output = ingest_.poll();
+  if (!output) return false;
+  if (auto* reply = std::get_if<ingest::Ingest::Reply>(&*output)) {
+    in_intake_.erase(reply->ticket);
+    out_.emplace_back(Reply{.ticket = reply->ticket, .answer = std::move(reply->answer)});
+  } else if (auto* find = std::get_if<ingest::Ingest::Find>(&*output)) {
+    ask(Asker::ingest, FindRows{.key_hashes = std::move(find->key_hashes), .limit = journal::kCandidatesMax});
+  } else if (auto* append = std::get_if<ingest::Ingest::Append>(&*output)) {
+    ask(Asker::ingest, AppendRows{.items = std::move(append->items)});
+  }
+  return true;
+}
+
+bool Gateway::pump_sender(base::Now now) {
+  auto output = sender_.poll(now.instant);
+  if (!output) return false;
+  std::visit([&](auto& intention) { obey(std::move(intention), now); }, *output);
+  return true;
+}
+
+bool Gateway::pump_uplink(base::Now now) {
+  const auto output = uplink_.poll(now);
+  if (!output) return false;
+  std::visit([&](const auto& intention) { out_.emplace_back(intention); }, *output);
+  return true;
+}
+
+bool Gateway::pump_outbox() {
+  if (outbox_.empty() || !uplink_.may_publish()) return false;
+  outbox_.front().attempt = uplink_.on_publish();
+  out_.emplace_back(std::move(outbox_.front()));
+  outbox_.pop_front();
+  return true;
+}
+
+bool Gateway::pump_notices() {
+  if (!journal_open_) return false;
+  auto item = notices_.next(hash_key_);
+  if (!item) return false;
+  AppendRows append;
+  append.items.push_back(std::move(*item));
+  ask(Asker::notices, std::move(append));
+  return true;
+}
+
+std::optional<base::Instant> Gateway::wakeup_at() const {
+  std::optional<base::Instant> next;
+  const auto take = [&](std::optional<base::Instant> at) {
+    if (at) next = next ? std::min(*next, *at) : at;
+  };
+  take(sender_.wakeup_at());
+  take(uplink_.wakeup_at());
+  if (!journal_open_) return next;
+  take(facts_at_);
+  if (!trimming_) take(trim_at_);
+  if (!measuring_) take(measure_at_);
+  if (marks_changed_) take(flush_at_);
+  if (!scanning_ && ledger_.scan_from()) take(scan_at_);
+  if (!storing_epoch_ && !epochs_.empty()) take(store_epoch_at_);
+  return next;
+}
+
+}  // namespace gateway

@@ -1,0 +1,37 @@
+// NoticeLine: what the gateway itself has to say in the stream, waiting for its append. Bounded: notices_max; a newer
+// one of the same name replaces one that waits when there is no room.
+//
+// One append at a time; a notice that the full journal refuses waits for the next try.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+
+#include "firmware-gateway/ingest/ingest.hpp"
+#include "firmware-gateway/ingest/notice.hpp"
+#include "firmware-gateway/journal/journal.hpp"
+
+namespace gateway {
+
+class NoticeLine {
+ public:
+  static constexpr std::size_t notices_max = 64;
+
+  void add(const std::string& name, const ingest::NoticeDetails& details, const base::Uuid& event_id,
+           ingest::Moment moment);
+  // The next append; nothing: none waits, or one is on its way.
+  [[nodiscard]] std::optional<journal::AppendItem> next(const ingest::HashKey& key);
+  // It was stored; or it was not and has to be tried again.
+  void on_appended();
+  void on_refused() { on_its_way_ = false; }
+  [[nodiscard]] bool empty() const { return waiting_.empty(); }
+  [[nodiscard]] std::uint64_t dropped() const { return dropped_; }
+
+ private:
+  std::deque<tillstream::v1::Event> waiting_;
+  bool on_its_way_ = false;
+  std::uint64_t dropped_ = 0;
+};
+
+}  // namespace gateway

@@ -1,0 +1,186 @@
+#include "firmware-gateway/status/report.hpp"
+
+#include <fmt/format.h>
+
+#include <iterator>
+
+#include "firmware-gateway/status/json.hpp"
+#include "proto/base/text.hpp"
+
+namespace status {
+
+namespace {
+
+constexpr std::string_view prefix = "tillstream_gateway_";
+
+std::string amounts_json(const Facts& facts) {
+  JsonArray amounts;
+  for (const PendingAmount& amount : facts.pending_amounts) {
+    amounts.add(JsonObject()
+                    .text("currency", amount.currency)
+                    .number("amount_minor", amount.amount_minor)
+                    .number("count", amount.count)
+                    .str());
+  }
+  return amounts.str();
+}
+
+std::string uplink_json(const UplinkFacts& uplink) {
+  JsonObject json;
+  json.boolean("connected", uplink.connected).text("since", base::to_rfc3339(uplink.since));
+  json.text("last_error", uplink.last_error).text("handoff", uplink.handoff);
+  if (!uplink.held.empty()) json.text("held", uplink.held);
+  return json.str();
+}
+
+std::string journal_json(const JournalFacts& journal) {
+  JsonObject json;
+  json.number("bytes", journal.bytes).number("quota_bytes", journal.quota_bytes);
+  json.number("free_disk_bytes", journal.free_disk_bytes).number("rows", journal.rows);
+  json.text("state", word(journal.condition));
+  if (!journal.failure.empty()) json.text("failure", journal.failure);
+  return json.str();
+}
+
+std::string listeners_json(const Facts& facts) {
+  JsonObject json;
+  for (const Listener& listener : facts.listeners) json.text(listener.name, listener.address);
+  return json.str();
+}
+
+void add_sample(std::string& text, const Sample& sample) {
+  text.append(prefix).append(sample.name);
+  if (!sample.label.empty())
+    fmt::format_to(std::back_inserter(text), "{{{}=\"{}\"}}", sample.label, sample.label_value);
+  fmt::format_to(std::back_inserter(text), " {}\n", sample.value);
+}
+
+void add_family(std::string& text, const Sample& sample) {
+  const std::string_view type = sample.counter ? "counter" : "gauge";
+  fmt::format_to(std::back_inserter(text), "# HELP {0}{1} {2}\n# TYPE {0}{1} {3}\n", prefix, sample.name, sample.help,
+                 type);
+}
+
+Sample gauge(std::string_view name, std::string_view help, double value) {
+  return {.name = name, .help = help, .counter = false, .value = value};
+}
+
+std::vector<Sample> own_samples(const Facts& facts) {
+  std::vector<Sample> samples;
+  samples.push_back(gauge("pending_events", "Events not yet in the stream", static_cast<double>(facts.pending_events)));
+  samples.push_back(gauge("oldest_pending_seconds", "Age of the oldest event not yet in the stream",
+                          facts.oldest_pending ? static_cast<double>(facts.oldest_pending->count()) : 0));
+  samples.push_back(gauge("committed_seq", "Last event of this epoch that is in the stream",
+                          static_cast<double>(facts.committed_seq)));
+  samples.push_back(gauge("next_seq", "Place of the next event in this epoch", static_cast<double>(facts.next_seq)));
+  samples.push_back(gauge("clock_synced", "Whether the clock is synchronised", facts.clock_synced ? 1 : 0));
+  samples.push_back(gauge("journal_open", "Whether the journal takes events",
+                          facts.journal.condition == JournalCondition::open ? 1 : 0));
+  if (facts.certificate_days_left) {
+    samples.push_back(
+        gauge("certificate_days_left", "Days until the gateway's certificate expires", *facts.certificate_days_left));
+  }
+  return samples;
+}
+
+}  // namespace
+
+std::string_view word(JournalCondition condition) {
+  switch (condition) {
+    case JournalCondition::opening:
+      return "opening";
+    case JournalCondition::open:
+      return "open";
+    case JournalCondition::money_only:
+      return "money_only";
+    case JournalCondition::full:
+      return "full";
+    case JournalCondition::broken:
+      return "broken";
+  }
+  return "";
+}
+
+std::string status_json(const Facts& facts) {
+  JsonObject json;
+  json.text("gateway_id", facts.gateway_id).text("epoch", facts.epoch);
+  json.number("next_seq", facts.next_seq).number("committed_seq", facts.committed_seq);
+  json.number("pending_events", facts.pending_events).raw("pending_amounts", amounts_json(facts));
+  json.number("oldest_pending_seconds", facts.oldest_pending ? facts.oldest_pending->count() : 0);
+  json.raw("uplink", uplink_json(facts.uplink)).raw("journal", journal_json(facts.journal));
+  json.text("clock", facts.clock_synced ? "synced" : "unsynced");
+  if (facts.certificate_days_left) {
+    json.number("certificate_days_left", *facts.certificate_days_left);
+  } else {
+    json.raw("certificate_days_left", "null");
+  }
+  json.text("version", facts.version).raw("listeners", listeners_json(facts));
+  json.text("time", base::to_rfc3339(facts.now)).text("started_at", base::to_rfc3339(facts.started_at));
+  json.boolean("stopping", facts.stopping);
+  return json.str() + "\n";
+}
+
+std::vector<std::string> unready_reasons(const Facts& facts) {
+  std::vector<std::string> reasons;
+  if (facts.stopping) reasons.emplace_back("stopping");
+  switch (facts.journal.condition) {
+    case JournalCondition::open:
+    case JournalCondition::money_only:
+      break;
+    case JournalCondition::opening:
+      reasons.emplace_back("the journal is being opened");
+      break;
+    case JournalCondition::full:
+      reasons.emplace_back(
+          "the journal is full: no event is taken until the stream has taken more, or the disk has room");
+      break;
+    case JournalCondition::broken:
+      reasons.push_back("the journal's disk fails: " + facts.journal.failure);
+      break;
+  }
+  return reasons;
+}
+
+std::vector<std::string> unhealthy_reasons(const Facts& facts, std::chrono::milliseconds unhealthy_after) {
+  std::vector<std::string> reasons = unready_reasons(facts);
+  if (facts.journal.condition == JournalCondition::money_only) {
+    reasons.emplace_back("the journal is nearly full: it takes only events that move money");
+  }
+  if (facts.oldest_pending && *facts.oldest_pending > unhealthy_after) {
+    std::string reason = fmt::format("the oldest of {} pending events has waited for {} s", facts.pending_events,
+                                     facts.oldest_pending->count());
+    if (!facts.uplink.last_error.empty() && !facts.uplink.connected) reason += "; uplink: " + facts.uplink.last_error;
+    reasons.push_back(std::move(reason));
+  }
+  if (facts.uplink.held == "quarantined" || facts.uplink.held == "upgrade_bridge") {
+    reasons.push_back("the bridge takes nothing from this gateway: " + facts.uplink.held);
+  }
+  if (facts.certificate_days_left && *facts.certificate_days_left < 0) {
+    reasons.emplace_back("the gateway's certificate has expired");
+  }
+  return reasons;
+}
+
+Verdict verdict(const std::vector<std::string>& reasons) {
+  JsonArray list;
+  for (const std::string& reason : reasons) list.add(json_text(reason));
+  JsonObject json;
+  json.text("status", reasons.empty() ? "ok" : "failing").raw("reasons", list.str());
+  return {.http_status = reasons.empty() ? 200U : 503U, .json = json.str() + "\n"};
+}
+
+std::string metrics_text(const Facts& facts) {
+  std::vector<Sample> samples = own_samples(facts);
+  samples.insert(samples.end(), facts.samples.begin(), facts.samples.end());
+  std::string text;
+  std::string_view family;
+  for (const Sample& sample : samples) {
+    // Samples of one family follow each other.
+    if (sample.name != family) add_family(text, sample);
+    family = sample.name;
+    add_sample(text, sample);
+  }
+  return text;
+}
+
+}  // namespace status
