@@ -1,11 +1,28 @@
 // HttpServer: HTTP/1.1 (and TLS) on one io_context, for terminals and for the admin pages. The only door to
 // Boost.Beast.
 //
-// Bounded: connections, header and body size, time for a slow read, pipelined requests (one at a time a connection).
-// Everything happens on the thread that runs the io_context.
+//   accept ──▶ handshake (TLS) ──▶ idle ──first byte──▶ reading ──complete──▶ waiting ──answer──▶ writing ──▶ idle …
+//                                   │                      │                     └──stream()──▶ streaming
+//                                   └─ too long: closed    └─ malformed, oversized, too slow: an error, then lingering
+//
+// Rules:
+//   (1) One request at a time a connection: pipelined ones wait in the input buffer and are answered in their order.
+//   (2) A request that breaks a limit never reaches the handler. It is answered {"error":{"code","message"}} and the
+//   connection
+//       ends: 400 bad_request, 431 headers_too_large, 413 body_too_large, 408 timeout, 417 expectation_failed,
+//       415 unsupported_media_type (a Content-Encoding), 503 busy (too many connections, or bodies in memory).
+//   (3) After an error the rest of what the peer sends is read and dropped for a moment (5 s, 4 MiB), so that the
+//   answer is
+//       not lost to a reset.
+//   (4) A handler may answer later; a peer that went away meanwhile costs nothing and hears nothing.
+//   (5) No limit of one connection touches another; too many open files pause accepting, and nothing else.
+//
+// Memory: connections × (max_header_bytes + 64 KiB), max_bodies_bytes for all request bodies, stream_buffer_bytes a
+// stream.
+//
+// Everything happens on the thread that runs the io_context, which must outlive the server. Destroying the server
+// closes everything at once; destroy it before whatever its handler and the streams' callbacks refer to.
 #pragma once
-
-#include <boost/asio/io_context.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -15,59 +32,50 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
+
+#include "proto/platform/http_message.hpp"
+
+namespace boost::asio {
+class io_context;
+}
 
 namespace platform {
 
 struct TlsFiles {
-  std::string certificate;  // PEM chain
-  std::string key;          // PEM
-  std::string client_ca;    // PEM; empty: no client certificates
+  std::string certificate;     // PEM chain
+  std::string key;             // PEM
+  std::string client_ca = {};  // PEM; empty: no client certificates
 };
 
 struct HttpSettings {
   std::string listen;  // "127.0.0.1:8801", "[::1]:0"; port 0: any free one
-  std::optional<TlsFiles> tls;
+  std::optional<TlsFiles> tls = {};
   std::size_t max_connections = 512;
   std::size_t max_header_bytes = 8 * 1024;
-  // Largest body by path: the handler's own limits decide the answer, this one only protects memory.
-  std::function<std::size_t(std::string_view method, std::string_view path)> max_body_bytes;
-  std::chrono::milliseconds slow_read{10'000};  // headers and body must be in within
-  std::chrono::milliseconds idle{75'000};       // keep-alive without a request
+  // Largest body by method and path (64 KiB without it): the handler's own limits decide the answer, this protects
+  // memory.
+  std::function<std::size_t(std::string_view method, std::string_view path)> max_body_bytes = {};
+  // All request bodies in memory together, from their first byte to the answer.
+  std::size_t max_bodies_bytes = 64 * 1024 * 1024;
+  // What a stream may hold for a slow reader.
+  std::size_t stream_buffer_bytes = 256 * 1024;
+  std::chrono::milliseconds slow_read{10'000};   // headers and body must be in within
+  std::chrono::milliseconds slow_write{30'000};  // a peer that reads nothing for so long is dropped
+  std::chrono::milliseconds idle{75'000};        // keep-alive without a request
 };
 
-struct HttpRequest {
-  std::string method;
-  std::string path;                                        // decoded, without the query
-  std::vector<std::pair<std::string, std::string>> query;  // decoded
-  std::string content_type;
-  std::string authorization;
-  std::string last_event_id;
-  std::string body;
-  bool peer_is_loopback = false;
-  bool tls = false;
-
-  // First value of a query parameter.
-  [[nodiscard]] std::optional<std::string_view> parameter(std::string_view name) const;
-};
-
-struct HttpResponse {
-  unsigned status = 200;
-  std::string content_type = "application/json";
-  std::string body;
-  std::vector<std::pair<std::string, std::string>> headers = {};
-};
-
-// A server-sent-events response under way. Bounded: write() says false when the reader is too slow and its buffer is
-// full; on_drained is then called once there is room again.
+// A response that grows: server-sent events, exports. Bounded: write() says false, and takes nothing, when the reader
+// is too slow and the buffer is full; on_drained is then called once there is room again. A chunk larger than the whole
+// buffer is taken when the buffer is empty. Dropping the last reference closes it.
 class EventStream {
  public:
   virtual ~EventStream() = default;
   [[nodiscard]] virtual bool write(std::string chunk) = 0;
   virtual void on_drained(std::function<void()> callback) = 0;
-  // Called once, when the peer has gone or the server stops; write() does nothing afterwards.
+  // Called once, when the connection ends for whatever reason (at once, if it already has); write() says false from
+  // then on.
   virtual void on_closed(std::function<void()> callback) = 0;
+  // Ends the response properly after what was written.
   virtual void close() = 0;
 };
 
@@ -76,8 +84,8 @@ class Responder {
  public:
   virtual ~Responder() = default;
   virtual void send(HttpResponse response) = 0;
-  // Answers 200 text/event-stream and keeps the connection.
-  [[nodiscard]] virtual std::shared_ptr<EventStream> stream() = 0;
+  // Answers 200 and keeps the response open.
+  [[nodiscard]] virtual std::shared_ptr<EventStream> stream(std::string content_type = "text/event-stream") = 0;
 };
 
 using HttpHandler = std::function<void(HttpRequest request, std::shared_ptr<Responder> responder)>;
@@ -88,13 +96,18 @@ class HttpServer {
   // The address really bound, "127.0.0.1:43123".
   [[nodiscard]] virtual std::string address() const = 0;
   [[nodiscard]] virtual std::size_t connections() const = 0;
-  // Connections closed because of a limit, since start.
+  // Connections closed because of max_connections, since start.
   [[nodiscard]] virtual std::uint64_t refused_connections() const = 0;
   // Requests that never reached the handler: malformed, oversized, too slow.
   [[nodiscard]] virtual std::uint64_t refused_requests() const = 0;
-  // Stops accepting; open requests are still answered, idle connections closed.
+  // TLS handshakes that failed: old versions, no or wrong client certificate, plain HTTP.
+  [[nodiscard]] virtual std::uint64_t failed_handshakes() const = 0;
+  // Times that accepting paused, for want of file descriptors or memory.
+  [[nodiscard]] virtual std::uint64_t accept_pauses() const = 0;
+  // Stops accepting; open requests are still answered, idle connections and streams closed. Done when connections() is
+  // 0; the server then leaves no work in the io_context.
   virtual void stop() = 0;
-  // Reads the TLS files again (SIGHUP). The error says what is wrong; the old ones then stay.
+  // Reads the TLS files again (SIGHUP), for connections to come. The error says what is wrong; the old ones then stay.
   [[nodiscard]] virtual std::expected<void, std::string> reload_tls() = 0;
 };
 
