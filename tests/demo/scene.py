@@ -11,7 +11,7 @@ from tills import CardResolver
 
 RECEIPTS_SHOWN = 6
 QUEUE_SHOWN = 9
-EVENTS_SHOWN = 9
+EVENTS_SHOWN = 12
 NOTICES_SHOWN = 24
 CALM_QUEUE = 2  # a longer queue disturbs whoever taps behind it
 
