@@ -1,0 +1,92 @@
+#include "firmware-gateway/redact/scan.hpp"
+
+#include <doctest/doctest.h>
+
+#include "firmware-gateway/redact/iin.hpp"
+#include "tests/unit/firmware-gateway/redact/test_cards.hpp"
+
+namespace {
+
+std::string masked(std::string text) {
+  redact::mask_card_data(text, [](std::string_view) { return "#"; });
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("scan: finds every test card in every spelling") {
+  for (const auto& card : redact_test::cards) {
+    for (const std::string& text : redact_test::spellings(card.number)) {
+      CAPTURE(text);
+      CHECK(redact_test::digits_of(masked(text)).find(card.number) == std::string::npos);
+      CHECK(redact::find_card_data(text).size() == 1);
+    }
+  }
+}
+
+TEST_CASE("scan: masks the number and leaves what stands around it") {
+  CHECK(masked("paid with 4111 1111 1111 1111, thanks") == "paid with #, thanks");
+  CHECK(masked("4111111111111111 and 5555-5555-5555-4444") == "# and #");
+  CHECK(masked("4111111111111111 5555555555554444") == "# #");
+  CHECK(masked("on 24 4111111111111111 at 9") == "on 24 # at 9");
+  CHECK(masked("é4111111111111111é") == "é#é");
+}
+
+TEST_CASE("scan: finds a number glued to its expiry date or to a tag") {
+  CHECK(masked("41111111111111111225") == "#");
+  CHECK(masked("5A084111111111111111").find("4111111111111111") == std::string::npos);
+  CHECK(masked("3782822463100051225") == "#");
+}
+
+TEST_CASE("scan: takes track data whole") {
+  CHECK(masked("%B4111111111111111^DOE/JANE^2512101123456789?") == "#");
+  CHECK(masked("x ;4111111111111111=25121011234567890? y") == "x # y");
+  CHECK(masked("4111111111111111D25121011234567890F") == "#F");
+  // By its shape alone, even where the number is of no known card.
+  CHECK(masked(";9999999999999999=2512101123?") == "#");
+  CHECK(masked("B4111 1111 1111 1111^DOE^2512101?") == "#");
+}
+
+TEST_CASE("scan: leaves alone what only looks similar") {
+  for (const char* text : {
+           "",
+           "4111111111111112",                      // fails Luhn
+           "411111111111",                          // too short for free text
+           "20261124215100",                        // a time
+           "1764019431042",                         // milliseconds since 1970
+           "4006381333931",                         // EAN-13: Visa's old 13 digits are left out on purpose
+           "356938035643809",                       // IMEI
+           "8943010000000000009",                   // ICCID
+           "000123456789",                          // RRN
+           "A0000000041010",                        // EMV application
+           "0192f3c4-5b6a-7c8d-9e0f-112233445566",  // UUID
+           "+43 1 234 56 78",
+           "2026-11-24T21:23:51.042Z",
+           "amount 4111 cards, 1111 of them 1111",
+       })
+    CHECK_MESSAGE(masked(text) == text, text);
+}
+
+TEST_CASE("scan: stays linear enough on digits without end") {
+  const std::string digits(16 * 1024, '1');
+  CHECK(redact::find_card_data(digits).empty());
+  std::string groups;
+  for (int i = 0; i < 4000; ++i) groups += "4 1 ";
+  CHECK(redact::find_card_data(groups).size() < groups.size());
+}
+
+TEST_CASE("iin: knows the brand of each test card, and Luhn fails when any digit is changed") {
+  for (const auto& card : redact_test::cards) {
+    CAPTURE(card.number);
+    CHECK(redact::brand_of(card.number) == card.brand);
+    CHECK(redact::looks_like_pan(card.number));
+    for (std::size_t i = 0; i < card.number.size(); ++i) {
+      std::string other(card.number);
+      other[i] = other[i] == '9' ? '0' : static_cast<char>(other[i] + 1);
+      CHECK_FALSE(redact::passes_luhn(other));
+    }
+  }
+  CHECK(redact::brand_of("4").empty() == false);
+  CHECK(redact::brand_of("").empty());
+  CHECK(redact::brand_of("0000000000000000").empty());
+}

@@ -1,0 +1,23 @@
+#include "firmware-gateway/redact/unicode.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+TEST_CASE("unicode: counts characters, not bytes") {
+  CHECK(redact::count_characters("") == 0);
+  CHECK(redact::count_characters("Käse €5 🧀") == 9);
+  CHECK_FALSE(redact::count_characters("a\xC3"));
+  CHECK_FALSE(redact::count_characters("\xED\xA0\x80"));
+}
+
+TEST_CASE("unicode: shows what can be shown") {
+  for (const char* text : {"", "Café Zürich", "日本語", "עברית", "👩‍🍳", "a b", "\u00A0"})
+    CHECK_MESSAGE(redact::is_printable(text), text);
+  for (const std::string& text :
+       {std::string("a\nb"), std::string("a\tb"), std::string("\x7F"), std::string("\0", 1), std::string("\x1b[31m"),
+        std::string("\u0085"), std::string("\u202E"), std::string("\u2066"), std::string("\u2028"),
+        std::string("\uFEFF"), std::string("\uFFFE"), std::string("\xF4\x8F\xBF\xBF"), std::string("\xC0\x80"),
+        std::string("\xFF")})
+    CHECK_FALSE(redact::is_printable(text));
+}
