@@ -14,7 +14,8 @@ std::vector<Waiting> WaitingLine::push(Waiting waiting) {
   const auto own = lanes_.find(waiting.event.terminal_id());
   const std::size_t own_events = own == lanes_.end() ? 0 : own->second.size();
   while (!fits(waiting)) {
-    Lane* const longest = longest_beyond(own_events);
+    // Nobody gives way for what could never fit.
+    Lane* const longest = waiting.bytes > limits_.bytes ? nullptr : longest_beyond(own_events);
     if (longest == nullptr) {
       refused.push_back(std::move(waiting));
       return refused;
