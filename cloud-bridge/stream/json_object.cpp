@@ -1,11 +1,17 @@
 #include "cloud-bridge/stream/json_object.hpp"
 
+#include <array>
 #include <charconv>
 
 namespace stream {
 namespace {
 
-bool is_bare(char c) { return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\' && c != '\x7f'; }
+constexpr auto kBare = [] {
+  std::array<bool, 256> bare{};
+  for (std::size_t c = 0x20; c < bare.size(); ++c) bare[c] = c != '"' && c != '\\' && c != 0x7f;
+  return bare;
+}();
+bool is_bare(char c) { return kBare[static_cast<unsigned char>(c)]; }
 
 void append_escaped(std::string& out, char c) {
   static constexpr char kHex[] = "0123456789abcdef";

@@ -71,7 +71,8 @@ void append_identity(JsonObject& json, const Event& event, const Record& record)
 
 void append_times(JsonObject& json, const Event& event, const Record& record) {
   json.text("occurred_at", record.occurred_at);
-  if (!record.occurred_at.empty()) json.number("utc_offset_minutes", event.utc_offset_minutes());
+  if (!record.occurred_at.empty() || event.utc_offset_minutes() != 0)
+    json.number("utc_offset_minutes", event.utc_offset_minutes());
   json.text("business_date", event.business_date());
   json.text("received_at", record.received_at);
   json.text("clock", event.clock_synced() ? "synced" : "unsynced");
