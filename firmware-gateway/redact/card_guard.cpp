@@ -46,7 +46,11 @@ std::string free_name(const std::map<std::string, std::string>& taken, const std
 
 Draft::~Draft() {
   for (std::string& text : fields.texts) wipe(text);
-  for (auto& [name, value] : fields.attributes) wipe(value);
+  while (!fields.attributes.empty()) {
+    auto node = fields.attributes.extract(fields.attributes.begin());
+    wipe(node.key());
+    wipe(node.mapped());
+  }
 }
 
 CardGuard::CardGuard(GuardSettings settings, const base::Hasher& hasher)
