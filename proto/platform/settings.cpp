@@ -23,13 +23,18 @@ struct Settings::Document {
   std::string file;
   toml::table root;
   std::vector<SettingsError> errors;
+  std::size_t unreported = 0;
   bool parsed = true;
   // What was asked for, by table. Tables that nobody asked for are not in it.
   std::map<const toml::table*, std::vector<std::string>> known;
 
   void note(unsigned line, std::string key, std::string message) {
-    // After a syntax error everything would seem to be missing.
-    if (parsed) errors.push_back({file, line, std::move(key), std::move(message)});
+    if (!parsed) return;  // after a syntax error everything would seem to be missing
+    if (errors.size() == settings_errors_max) {
+      ++unreported;
+    } else {
+      errors.push_back({file, line, std::move(key), std::move(message)});
+    }
   }
 };
 
@@ -423,7 +428,15 @@ SettingsTable Settings::root() {
 void Settings::finish() {
   note_unknown_keys(*document_, document_->root, {});
   auto& errors = document_->errors;
-  std::stable_sort(errors.begin(), errors.end(), [](const auto& a, const auto& b) { return a.line < b.line; });
+  // By insertion: the errors are few, and those of one line keep their order.
+  for (auto next = errors.begin(); next != errors.end(); ++next) {
+    const auto place = std::upper_bound(errors.begin(), next, next->line,
+                                        [](unsigned line, const SettingsError& error) { return line < error.line; });
+    std::rotate(place, next, next + 1);
+  }
+  if (document_->unreported > 0) {
+    errors.push_back({document_->file, 0, {}, fmt::format("has {} more errors", document_->unreported)});
+  }
 }
 
 const std::vector<SettingsError>& Settings::errors() const { return document_->errors; }

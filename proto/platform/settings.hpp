@@ -14,7 +14,7 @@
 //
 // No message repeats the value of a key that may hold a secret (password, secret, token …).
 //
-// Limits: a file of 1 MiB, a key of 64 parts.
+// Limits: a file of 1 MiB, a key of 64 parts, 200 errors (then their number).
 #pragma once
 
 #include <chrono>
@@ -31,6 +31,7 @@ namespace platform {
 
 inline constexpr std::size_t settings_file_bytes_max = 1024 * 1024;
 inline constexpr std::size_t settings_key_parts_max = 64;
+inline constexpr std::size_t settings_errors_max = 200;
 
 struct SettingsError {
   std::string file;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509err.h>
 
 #include <cerrno>
 #include <string_view>
@@ -34,6 +35,13 @@ std::string wrong(std::string_view what, const std::string& path) {
   return fmt::format("{} {}: {}", what, path, last_error());
 }
 
+// OpenSSL compares a key with the certificate as it loads it.
+bool is_mismatch(unsigned long error) {
+  const int reason = ERR_GET_REASON(error);
+  return ERR_GET_LIB(error) == ERR_LIB_X509 &&
+         (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH);
+}
+
 // OpenSSL would ask on the terminal for the passphrase of an encrypted key, and hang a service.
 int no_passphrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*user*/) { return 0; }
 
@@ -54,9 +62,7 @@ std::string load_files(SSL_CTX* context, const TlsFiles& files) {
     return wrong("certificate", files.certificate);
   }
   if (::SSL_CTX_use_PrivateKey_file(context, files.key.c_str(), SSL_FILETYPE_PEM) != 1) {
-    return wrong("key", files.key);
-  }
-  if (::SSL_CTX_check_private_key(context) != 1) {
+    if (!is_mismatch(::ERR_peek_last_error())) return wrong("key", files.key);
     ::ERR_clear_error();
     return fmt::format("key {}: does not belong to the certificate {}", files.key, files.certificate);
   }

@@ -262,6 +262,14 @@ TEST_CASE("settings: deep and huge documents are refused, not crashed over") {
   CHECK(errors_of(std::string(platform::settings_file_bytes_max, '\n'), read) == Lines{});
 }
 
+TEST_CASE("settings: a document full of errors reports the first 200 and how many more there are") {
+  std::string toml;
+  for (int i = 0; i < 1000; ++i) toml += "key_" + std::to_string(i) + " = 1\n";
+  const Lines lines = errors_of(toml, [](auto& root) { static_cast<void>(root.text("a", "")); });
+  REQUIRE(lines.size() == platform::settings_errors_max + 1);
+  CHECK(lines.back() == "x.toml: has 800 more errors");
+}
+
 TEST_CASE("settings: a file is read; one that cannot be read says why") {
   namespace fs = std::filesystem;
   std::string folder = (fs::temp_directory_path() / "tillstream-settings-XXXXXX").string();
