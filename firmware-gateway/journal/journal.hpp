@@ -71,7 +71,8 @@ struct Refused {
 // of another item of the same call gets that one's row as a candidate.
 using AppendOutcome = std::variant<Appended, Candidates, Refused>;
 
-// More than the days of retention: terminals that count their references anew each day share a key hash with themselves.
+// More than the days of retention: terminals that count their references anew each day share a key hash with
+// themselves.
 inline constexpr std::size_t kCandidatesMax = 64;
 
 struct StoredRow {

@@ -1,5 +1,5 @@
-// ASSERT: our own bugs end the process, in release builds too. The supervisor restarts it and the journal makes that harmless;
-// going on with a broken invariant would not be.
+// ASSERT: our own bugs end the process, in release builds too. The supervisor restarts it and the journal makes that
+// harmless; going on with a broken invariant would not be.
 #pragma once
 
 namespace base {
@@ -9,4 +9,5 @@ namespace base {
 
 }  // namespace base
 
-#define ASSERT(condition) ((condition) ? static_cast<void>(0) : ::base::assertion_failed(#condition, __FILE__, __LINE__))
+#define ASSERT(condition) \
+  ((condition) ? static_cast<void>(0) : ::base::assertion_failed(#condition, __FILE__, __LINE__))

@@ -17,8 +17,8 @@ struct MonotonicClock {
 // Monotonic time: for timers, timeouts and ages. Its zero means nothing.
 using Instant = MonotonicClock::time_point;
 
-// Wall-clock time, UTC, in milliseconds since 1970 (64 bits: good beyond 2038): for what people and other systems read. It may
-// jump; nothing is ever ordered by it.
+// Wall-clock time, UTC, in milliseconds since 1970 (64 bits: good beyond 2038): for what people and other systems read.
+// It may jump; nothing is ever ordered by it.
 using UtcTime = std::chrono::sys_time<std::chrono::milliseconds>;
 
 // Both at once, for inputs that need both.

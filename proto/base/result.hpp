@@ -1,5 +1,5 @@
-// Result: what can be expected to fail returns one. Error values never hold payload (it may be card data); each enumerator of an
-// error says what the caller should do.
+// Result: what can be expected to fail returns one. Error values never hold payload (it may be card data); each
+// enumerator of an error says what the caller should do.
 #pragma once
 
 #include <expected>

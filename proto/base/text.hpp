@@ -12,8 +12,8 @@ namespace base {
 // "2026-11-24T21:23:51.042Z": always UTC, always milliseconds.
 [[nodiscard]] std::string to_rfc3339(UtcTime time);
 
-// The known word closest to `word` (Damerau-Levenshtein distance of at most a third of its length, at least 1), or "" when none
-// is near. For error messages: "unknown key 'windw_events'; did you mean 'window_events'?".
+// The known word closest to `word` (Damerau-Levenshtein distance of at most a third of its length, at least 1), or ""
+// when none is near. For error messages: "unknown key 'windw_events'; did you mean 'window_events'?".
 [[nodiscard]] std::string_view nearest(std::string_view word, std::span<const std::string_view> known);
 
 }  // namespace base

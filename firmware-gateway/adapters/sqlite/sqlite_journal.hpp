@@ -60,9 +60,9 @@ struct Salvaged {
   std::string reason;
   std::string set_aside{};  // name of the damaged file
   std::uint64_t rows_kept = 0;
-  std::uint64_t holes = 0;           // each one is an events_lost notice now
-  bool history_dropped = false;      // committed rows were left out: there was no room for them
-  bool hash_key_lost = false;        // repeats of salvaged events are not found
+  std::uint64_t holes = 0;             // each one is an events_lost notice now
+  bool history_dropped = false;        // committed rows were left out: there was no room for them
+  bool hash_key_lost = false;          // repeats of salvaged events are not found
   std::vector<std::string> removed{};  // older damaged files that had to go
 };
 

@@ -168,7 +168,7 @@ TEST_CASE("wire: what is no message, or an unknown one, is refused") {
 
 TEST_CASE("wire: a gateway id is [a-z0-9-]{1,63}") {
   for (const std::string& bad : {std::string(), std::string("Shop"), std::string("a/b"), std::string("a+"),
-                                std::string(64, 'a'), std::string("a\0b", 3)}) {
+                                 std::string(64, 'a'), std::string("a\0b", 3)}) {
     v1::Up up = a_hello();
     up.set_gateway_id(bad);
     refuses(up, DecodeError::bad_gateway_id);
