@@ -1,5 +1,6 @@
 #include "cloud-bridge/adapters/sqlite/sqlite_stream.hpp"
 
+#include <filesystem>
 #include <utility>
 
 #include "proto/base/assert.hpp"
@@ -63,6 +64,10 @@ struct SqliteStream::LoopSide {
 
 std::expected<std::unique_ptr<SqliteStream>, std::string> SqliteStream::start(SqliteStreamSettings settings,
                                                                               stream::Post post) {
+  // One file, one lock, by whichever symbolic link it is reached.
+  std::error_code unresolved;
+  const auto canonical = std::filesystem::weakly_canonical(settings.path, unresolved);
+  if (!unresolved) settings.path = canonical.string();
   auto lock = LockFile::acquire(settings.path + ".lock");
   if (!lock) return base::fail(lock.error());
   auto thread = std::make_unique<CommitThread>(std::move(settings), std::move(*lock));

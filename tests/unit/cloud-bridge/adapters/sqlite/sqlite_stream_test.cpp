@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <thread>
+
 #include "tests/support/stream/faulty_vfs.hpp"
 #include "tests/support/stream/recording_owner.hpp"
 #include "tests/support/stream/stream_db.hpp"
@@ -35,6 +37,12 @@ struct Rig {
                                         .retry_max = std::chrono::milliseconds(20)},
                                        loop.post());
   }
+  // Waits for the thread while the loop hears nothing.
+  static bool wait_without_loop(const std::function<bool()>& condition) {
+    const auto end = std::chrono::steady_clock::now() + TestLoop::kDeadline;
+    while (!condition() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    return condition();
+  }
   void begin(stream::Transaction transaction) {
     REQUIRE(stream->may_begin(kPartition));
     stream->begin(kPartition, stream::TransactionId(owner.committed.size() + 1), std::move(transaction));
@@ -49,6 +57,11 @@ TEST_CASE("sqlite stream: a second bridge on the same file is refused, and told 
   const auto second = rig.try_start();
   REQUIRE_FALSE(second.has_value());
   CHECK(second.error().find("another bridge") != std::string::npos);
+  const std::string real = rig.path;
+  rig.path = rig.folder.file("link.db");
+  std::filesystem::create_symlink(real, rig.path);
+  CHECK_FALSE(rig.try_start().has_value());
+  rig.path = real;
   rig.stream.reset();
   CHECK(rig.try_start().has_value());
 }
@@ -111,8 +124,8 @@ TEST_CASE("sqlite stream: a transaction made for an earlier ownership is never w
       [&] { return rig.owner.owned && rig.owner.losses.size() == 1 && rig.owner.times_owned == 2; }));
   disk_faults().fail_next_log_write = true;
   rig.begin(transaction("shop-1", 1, 1, 1));
-  while (rig.stream->status().losses_total < 2) std::this_thread::yield();
-  while (!rig.stream->status().up) std::this_thread::yield();
+  REQUIRE(rig.wait_without_loop([&] { return rig.stream->status().losses_total == 2; }));
+  REQUIRE(rig.wait_without_loop([&] { return rig.stream->status().up; }));
   CHECK(rig.owner.times_owned == 2);
   CHECK_FALSE(rig.stream->may_begin(kPartition));
   REQUIRE(rig.loop.run_until([&] { return rig.owner.times_owned == 3; }));
