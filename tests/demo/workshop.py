@@ -64,5 +64,5 @@ class Workshop:
         if found := NINJA.match(text):
             self._step, self._done, self._total, text = "building", int(found[1]), int(found[2]), found[3]
         elif APT.match(text):
-            self._step = "installing"
+            self._step, text = "installing", text.removeprefix("installing ")
         return {"step": self._step, "done": self._done, "total": self._total, "line": text[:200]}
