@@ -141,16 +141,16 @@ class Journal {
   [[nodiscard]] virtual base::Result<std::vector<StoredRow>, Error> read(Row from, std::size_t max_rows,
                                                                          std::size_t max_bytes) = 0;
 
-  // Makes an epoch attempt the current one, and where `run` is given, re-identifies the rows from run->first_row on. On
-  // disk when it returns. The epoch that is current already is changed in place (accepted). An acked mark at or beyond
-  // the epoch's first row belongs to a stream that no longer has those rows: it falls back to the base mark, until
-  // remember_acked().
+  // Makes an epoch attempt the current one, and where `run` is given, re-identifies the rows from run->first_row on;
+  // rows appended later continue that run. On disk when it returns. The epoch that is current already is changed in
+  // place (accepted). An acked mark at or beyond a new epoch's first row belongs to a stream that no longer has those
+  // rows: it falls back to the base mark, until remember_acked().
   [[nodiscard]] virtual base::Result<void, Error> start_epoch(const handoff::EpochStart& epoch,
                                                               const std::optional<handoff::Segment>& run) = 0;
 
   // Remembers how far the stream has committed, and when rows were sent. Need not be on disk at once: after a crash an
   // older mark serves as well, only slower. Written with an append, a trim, or by flush(). A mark below the last one is
-  // deliberate (the stream was rolled back): it counts, and trim() must keep what lies beyond it.
+  // deliberate (the stream was rolled back) and is on disk at once: what lies beyond it must stay.
   virtual void remember_acked(const handoff::Mark& acked, base::UtcTime committed_at) = 0;
   virtual void remember_sent(Row through, base::UtcTime sent_at) = 0;
   [[nodiscard]] virtual base::Result<void, Error> flush() = 0;

@@ -163,6 +163,8 @@ base::Result<void, OpenError> SqliteJournal::load_rows(const OpenOptions& option
 
 void SqliteJournal::set_opened() {
   opening_ = needs_.random.id<handoff::Run>();
+  // A segment that never got a row of its own is none.
+  while (!segments_.empty() && segments_.back().first_row >= next_) segments_.pop_back();
   opened_ = {opening_, oldest_, next_, base_, acked_, epoch_, segments_, answered_};
   if (next_ == oldest_) opened_.segments.clear();
 }
@@ -291,7 +293,7 @@ std::optional<Error> SqliteJournal::refusal(journal::Priority priority, std::uin
 
 int SqliteJournal::store_group(const std::vector<Planned>& planned) {
   Transaction transaction(database_);
-  if (!opening_has_rows_) put(transaction, journal::segment_entry({opening_, next_, handoff::RunIndex(0)}));
+  if (!opening_has_segment_) put(transaction, journal::segment_entry({opening_, next_, handoff::RunIndex(0)}));
   if (progress_due()) write_progress(transaction);
   for (const Planned& one : planned) {
     const auto* appended = std::get_if<journal::Appended>(&one.outcome);
@@ -306,8 +308,8 @@ int SqliteJournal::store_group(const std::vector<Planned>& planned) {
 }
 
 void SqliteJournal::index_group(const std::vector<Planned>& planned) {
-  if (!opening_has_rows_) journal::put(segments_, {opening_, next_, handoff::RunIndex(0)});
-  opening_has_rows_ = true;
+  if (!opening_has_segment_) journal::put(segments_, {opening_, next_, handoff::RunIndex(0)});
+  opening_has_segment_ = true;
   if (progress_due()) progress_written();
   for (const Planned& one : planned) {
     if (!std::holds_alternative<journal::Appended>(one.outcome)) continue;
@@ -399,7 +401,7 @@ base::Result<void, Error> SqliteJournal::start_epoch(const handoff::EpochStart& 
   if (rolled_back || acked.row == base.row) acked = base;
   if (!same && acked.row.next() == epoch.first_row)
     acked.epoch_digest = handoff::chain_start(needs_.hasher, epoch.epoch);
-  if (run && run->first_row < next_) journal::put(segments, *run);
+  if (run) journal::put(segments, *run);
 
   Transaction transaction(database_);
   write_progress(transaction);
@@ -410,12 +412,12 @@ base::Result<void, Error> SqliteJournal::start_epoch(const handoff::EpochStart& 
     transaction.run(statements_.delete_entries_from.bind(1, kind_number(Kind::answered)).bind(2, next_.value()));
     put(transaction, journal::answered_entry(answered.back()));
   }
-  if (run && run->first_row < next_) {
+  if (run) {
     transaction.run(
         statements_.delete_entries_from.bind(1, kind_number(Kind::segment)).bind(2, run->first_row.value()));
     put(transaction, journal::segment_entry(*run));
   }
-  if (rolled_back) shorten_committed(transaction, epoch.first_row - 1);
+  if (rolled_back) shorten_committed(transaction, acked.row);
   if (const int status = transaction.commit(); status != SQLITE_OK)
     return base::fail(fail(status, "starting an epoch"));
   progress_written();
@@ -424,6 +426,10 @@ base::Result<void, Error> SqliteJournal::start_epoch(const handoff::EpochStart& 
   acked_ = acked;
   segments_ = std::move(segments);
   answered_ = std::move(answered);
+  if (run) {
+    opening_ = run->run;
+    opening_has_segment_ = true;
+  }
   after_commit();
   return {};
 }
@@ -438,11 +444,31 @@ void SqliteJournal::shorten_committed(Transaction& transaction, Row last) {
 
 void SqliteJournal::remember_acked(const handoff::Mark& acked, base::UtcTime committed_at) {
   ASSERT(acked.row < next_);
-  if (acked.row <= acked_.row) return;
+  if (acked == acked_) return;
+  if (acked.row < acked_.row) return roll_back_acked(acked);
+  const bool further = acked.row > acked_.row;
   acked_ = acked;
   acked_changed_ = true;
-  note_time(committed_, acked.row, committed_at);
+  if (further) note_time(committed_, acked.row, committed_at);
   latest_time_ = std::max(latest_time_, committed_at);
+}
+
+// At once: a trim after a crash must not go by the higher mark.
+void SqliteJournal::roll_back_acked(const handoff::Mark& acked) {
+  if (failed_) return;
+  Transaction transaction(database_);
+  write_progress(transaction);
+  put(transaction, journal::mark_entry(Kind::acked, acked));
+  shorten_committed(transaction, acked.row);
+  acked_ = acked;
+  if (const int status = transaction.commit(); status == SQLITE_OK) {
+    progress_written();
+  } else {
+    // In memory it counts in any case; a full disk takes it with a later write, any other error shows at the next call.
+    acked_changed_ = true;
+    committed_.clear();
+    static_cast<void>(fail(status, "marks"));
+  }
 }
 
 void SqliteJournal::remember_sent(Row through, base::UtcTime sent_at) {

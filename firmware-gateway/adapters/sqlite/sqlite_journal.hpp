@@ -155,6 +155,7 @@ class SqliteJournal final : public journal::Journal {
   [[nodiscard]] bool progress_due() const;
   void put(Transaction& transaction, const journal::Entry& entry);
   void note_time(std::vector<Timed>& times, journal::Row through, base::UtcTime at) const;
+  void roll_back_acked(const handoff::Mark& acked);
   void shorten_committed(Transaction& transaction, journal::Row last);
 
   // The step is as far as `through`, and no further than its limits.
@@ -195,7 +196,7 @@ class SqliteJournal final : public journal::Journal {
   journal::HashKey hash_key_{};
   handoff::JournalState opened_;
   handoff::Run opening_;
-  bool opening_has_rows_ = false;
+  bool opening_has_segment_ = false;
   journal::Row oldest_{1};
   journal::Row next_{1};
   handoff::Mark base_;
