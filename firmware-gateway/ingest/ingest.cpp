@@ -77,8 +77,10 @@ void Ingest::configure(Terminals terminals, std::chrono::milliseconds reference_
 }
 
 void Ingest::on_journal_opened(const HashKey& hash_key) {
-  ASSERT(state_ == State::closed);
+  ASSERT(state_ == State::closed || state_ == State::idle);
   hash_key_ = hash_key;
+  // Rows may have other numbers in another journal.
+  for (Waiting& waiting : again_) waiting.seen_through = handoff::Row(0);
   state_ = State::idle;
 }
 

@@ -100,6 +100,7 @@ class Ingest {
   // SIGHUP.
   void configure(Terminals terminals, std::chrono::milliseconds reference_reuse);
 
+  // Not while a Find or an Append is unanswered. The journal may have been closed between two of them, without a word.
   void on_journal_opened(const HashKey& hash_key);
   void submit(const redact::Cleared& cleared, Ticket ticket, Moment moment);
   void on_found(std::vector<std::vector<base::Bytes>> records);

@@ -248,6 +248,22 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("ingest: a journal that was opened anew between two appends, as another one, is asked from its beginning") {
+  Intake intake;
+  stored(intake.answer(sale()));
+  intake.hold = true;
+  // Takes another round: the reference was used before.
+  const auto reused = intake.submit(sale({{"occurred_at", "\"2027-01-01T00:00:00Z\""}, {"amount_minor", "1"}}));
+  intake.settle();
+  intake.release();
+  intake.journal.rows.clear();
+  intake.machine.on_journal_opened({9});
+  intake.hold = false;
+  intake.settle();
+  CHECK_FALSE(stored(intake.answers.at(reused)).duplicate);
+  CHECK(intake.journal.rows.size() == 1);
+}
+
 TEST_CASE("ingest: before the journal is open everything valid is busy, and what is wrong is told so") {
   Intake intake;
   ingest::Ingest machine(ingest_test::default_settings(), intake.zones, platform::hasher(), intake.random,
