@@ -11,7 +11,7 @@ namespace sqlite {
 
 inline constexpr std::int64_t kApplicationId = 0x54694c53;  // "TiLS"
 inline constexpr std::int64_t kSchemaVersion = 1;
-inline constexpr std::uint64_t kPageSize = 4096;
+inline constexpr std::uint64_t kPageSize = 8192;
 
 // A PRAGMA, and what it must read back as.
 struct Setting {
@@ -20,7 +20,7 @@ struct Setting {
   const char* value;
 };
 inline constexpr Setting kSettings[] = {
-    {"PRAGMA page_size = 4096", "PRAGMA page_size", "4096"},
+    {"PRAGMA page_size = 8192", "PRAGMA page_size", "8192"},
     {"PRAGMA journal_mode = WAL", "PRAGMA journal_mode", "wal"},
     {"PRAGMA synchronous = FULL", "PRAGMA synchronous", "2"},
     {"PRAGMA locking_mode = NORMAL", "PRAGMA locking_mode", "normal"},

@@ -22,7 +22,7 @@ namespace {
 constexpr int kBusyMs = 250;
 constexpr int kShrinkWaitMs = 50;
 // A log that is reused beats one that grows: its length at which it is copied back.
-constexpr int kCheckpointFrames = 4000;
+constexpr int kCheckpointFrames = 2000;
 constexpr int kFrameHeader = 24;
 
 std::uint64_t file_bytes(const std::string& path) {
