@@ -49,11 +49,11 @@
 namespace bridge {
 
 struct ShardGroupSettings {
-  std::string bridge_id;
-  std::string program;  // name and version, for people
+  std::string bridge_id = {};
+  std::string program = {};  // name and version, for people
   std::uint32_t partition = 0;
   std::uint32_t partitions = 1;  // P: the group owns the shards s with s mod P = partition
-  TransactionLimits transaction;
+  TransactionLimits transaction = {};
   std::size_t rows_per_transaction_max = 1'000;
   std::size_t gateways_max = 200'000;
   std::size_t digests_max = 10'000;  // of poison that was seen

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cloud-bridge/status/snapshot.hpp"
 
 namespace status {
@@ -52,6 +54,16 @@ std::vector<Reason> ill_health(const Snapshot& snapshot, const Limits& limits) {
     reasons.push_back({"progress_unreadable",
                        fmt::format("the stored progress of {} gateway(s) cannot be read: nothing is taken from them",
                                    snapshot.unreadable_total)});
+  }
+  return reasons;
+}
+
+std::vector<Reason> unreadiness(const Snapshot& snapshot, const Limits& limits) {
+  std::vector<Reason> reasons = ill_health(snapshot, limits);
+  const bool known = std::any_of(reasons.begin(), reasons.end(),
+                                 [](const Reason& reason) { return reason.code == "broker_unreachable"; });
+  if (!snapshot.broker.connected && !known) {
+    reasons.push_back({"broker_offline", fmt::format("no connection to {} at this moment", snapshot.broker.url)});
   }
   return reasons;
 }

@@ -96,6 +96,8 @@ struct Reason {
 
 // Why the bridge is not healthy; empty: it is. A quarantined gateway is an alarm, not ill health of the bridge.
 [[nodiscard]] std::vector<Reason> ill_health(const Snapshot& snapshot, const Limits& limits);
+// Why it cannot take anything at this moment, if only for that moment: what /readyz says.
+[[nodiscard]] std::vector<Reason> unreadiness(const Snapshot& snapshot, const Limits& limits);
 // What the operator should look at although the bridge does its work.
 [[nodiscard]] std::vector<Reason> alarms(const Snapshot& snapshot);
 

@@ -37,6 +37,11 @@ std::string password_of(const std::string& path) {
   return password;
 }
 
+// Without a number of ours Paho takes 100 publishes at a time, and 256 Owner messages are more.
+mqtt::create_options create_options_of(const Settings& settings) {
+  return {MQTTVERSION_5, static_cast<int>(settings.publishes_max)};
+}
+
 std::string trimmed(std::string text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
   return text;
@@ -49,7 +54,7 @@ class Connection::Session final : public mqtt::iaction_listener {
   Session(Settings settings, std::function<void()> wake)
       : settings_(std::move(settings)),
         wake_(std::move(wake)),
-        client_(uri_of(settings_), settings_.client_id, mqtt::create_options(MQTTVERSION_5), nullptr) {
+        client_(uri_of(settings_), settings_.client_id, create_options_of(settings_), nullptr) {
     client_.set_message_callback([this](const mqtt::const_message_ptr& message) { on_message(*message); });
     client_.set_connection_lost_handler(
         [this](const std::string& cause) { on_lost(cause.empty() ? "the connection to the broker was lost" : cause); });

@@ -1,0 +1,136 @@
+#include "cloud-bridge/adapters/net/admin.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "cloud-bridge/adapters/net/page.hpp"
+#include "proto/platform/log.hpp"
+
+namespace net {
+
+namespace {
+
+constexpr std::string_view release_prefix = "/v1/gateways/";
+constexpr std::string_view release_suffix = "/release";
+
+platform::HttpResponse page_response(const PageFile& file) {
+  return {.status = 200,
+          .content_type = std::string(file.content_type),
+          .body = std::string(file.content),
+          .headers = {{"Content-Security-Policy",
+                       "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+                       "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+                      {"X-Content-Type-Options", "nosniff"},
+                      {"Referrer-Policy", "no-referrer"},
+                      {"Cache-Control", "no-cache"}}};
+}
+
+std::optional<std::uint64_t> to_position(std::string_view text) {
+  std::uint64_t position = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), position);
+  if (text.empty() || failed != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return position;
+}
+
+bool known_path(std::string_view path) {
+  return path == "/healthz" || path == "/readyz" || path == "/metrics" || path == "/v1/status" ||
+         path == "/v1/events" || page_file(path).has_value();
+}
+
+}  // namespace
+
+Admin::Admin(AdminSources sources, EventFeed& feed, std::string token)
+    : sources_(std::move(sources)), feed_(feed), access_("") {
+  set_token(std::move(token));
+}
+
+void Admin::set_token(std::string token) {
+  has_token_ = !token.empty();
+  access_ = platform::AdminAccess(std::move(token));
+}
+
+void Admin::on_request(const platform::HttpRequest& request, platform::Responder& responder) {
+  const bool page = has_token_ && page_file(request.path);
+  const bool verdict = request.path == "/healthz" || request.path == "/readyz";
+  const bool open = request.method == "GET" && (page || verdict);
+  if (auto refusal = access_.refuse(request); refusal && !open) {
+    platform::log::limited("admin.refused", platform::log::Level::warn, "admin port: refused a request (status {})",
+                           refusal->status);
+    return responder.send(std::move(*refusal));
+  }
+  if (request.method == "GET") return get(request, responder);
+  if (request.method == "POST") return post(request, responder);
+  responder.send(platform::error_response(405, "method_not_allowed", "allowed here: GET and POST"));
+}
+
+void Admin::get(const platform::HttpRequest& request, platform::Responder& responder) {
+  if (const auto file = page_file(request.path)) return responder.send(page_response(*file));
+  if (request.path == "/healthz" || request.path == "/readyz") return health(request, responder);
+  if (request.path == "/v1/events") return events(request, responder);
+  if (request.path == "/v1/status") {
+    return responder.send({.status = 200, .body = status::to_json(sources_.snapshot(), sources_.limits) + "\n"});
+  }
+  if (request.path == "/metrics") {
+    return responder.send({.status = 200,
+                           .content_type = "text/plain; version=0.0.4; charset=utf-8",
+                           .body = status::to_metrics(sources_.snapshot(), sources_.limits)});
+  }
+  responder.send(platform::error_response(404, "not_found", "nothing is here"));
+}
+
+void Admin::health(const platform::HttpRequest& request, platform::Responder& responder) {
+  const status::Snapshot snapshot = sources_.snapshot();
+  const auto reasons = request.path == "/readyz" ? status::unreadiness(snapshot, sources_.limits)
+                                                 : status::ill_health(snapshot, sources_.limits);
+  const bool may_see = !access_.refuse(request);
+  responder.send({.status = reasons.empty() ? 200U : 503U,
+                  .body = may_see ? status::health_json(reasons) + "\n"
+                                  : fmt::format(R"({{"status":"{}"}})", reasons.empty() ? "ok" : "unhealthy") + "\n"});
+}
+
+void Admin::events(const platform::HttpRequest& request, platform::Responder& responder) {
+  if (feed_.full()) {
+    auto refusal = platform::error_response(503, "too_many_readers", "the limit of readers is reached");
+    refusal.headers.emplace_back("Retry-After", "5");
+    return responder.send(std::move(refusal));
+  }
+  std::optional<stream::Position> from;
+  if (!request.last_event_id.empty()) {
+    const auto last = to_position(request.last_event_id);
+    if (!last) return responder.send(platform::error_response(400, "invalid_field", "Last-Event-ID is no position"));
+    from = stream::Position(*last).next();
+  } else if (const auto text = request.parameter("from")) {
+    const auto position = to_position(*text);
+    if (!position)
+      return responder.send(platform::error_response(400, "invalid_field", "from is no position: a number from 0 on"));
+    from = stream::Position(*position);
+  }
+  feed_.open(responder.stream(), from);
+}
+
+void Admin::post(const platform::HttpRequest& request, platform::Responder& responder) {
+  const std::string_view path = request.path;
+  const bool release = path.starts_with(release_prefix) && path.ends_with(release_suffix) &&
+                       path.size() > release_prefix.size() + release_suffix.size();
+  if (!release) {
+    return responder.send(known_path(path) ? platform::error_response(405, "method_not_allowed", "allowed here: GET")
+                                           : platform::error_response(404, "not_found", "nothing is here"));
+  }
+  if (!request.content_type.starts_with("application/json")) {
+    return responder.send(platform::error_response(415, "unsupported_media_type", "allowed: application/json"));
+  }
+  const std::string id(path.substr(release_prefix.size(), path.size() - release_prefix.size() - release_suffix.size()));
+  const std::string outcome = sources_.release(id);
+  if (outcome == "unknown") return responder.send(platform::error_response(404, outcome, "no such gateway here"));
+  if (outcome == "not_quarantined")
+    return responder.send(platform::error_response(409, outcome, "this gateway is not in quarantine"));
+  responder.send({.status = 200,
+                  .body = R"({"outcome":"released"})"
+                          "\n"});
+}
+
+}  // namespace net

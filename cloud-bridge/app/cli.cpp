@@ -1,0 +1,50 @@
+#include "cloud-bridge/app/cli.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include "cloud-bridge/app/version.hpp"
+
+namespace app {
+
+namespace {
+
+void add_config(CLI::App& verb, Arguments& arguments) {
+  verb.add_option("--config", arguments.config, "the configuration, bridge.toml")->required()->type_name("FILE");
+}
+
+}  // namespace
+
+ParsedArguments parse_arguments(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App cli("Takes events off MQTT and appends them to the central stream, once each, in order.",
+               "tillstream-bridge");
+  cli.set_version_flag("--version", std::string(version));
+  cli.require_subcommand(1);
+  cli.footer(
+      "Exit status: 0 done, 1 failed, 2 wrong use, 78 configuration refused.\n"
+      "SIGTERM ends the bridge after the running transaction; SIGHUP re-reads configuration and certificates.");
+  CLI::App* run = cli.add_subcommand("run", "run the bridge");
+  CLI::App* check = cli.add_subcommand("check", "check the configuration only");
+  CLI::App* tail = cli.add_subcommand("tail", "print the stream's events as JSON lines, whether or not a bridge runs");
+  CLI::App* status =
+      cli.add_subcommand("status", "print the running bridge's status as JSON; fails when it is not healthy");
+  CLI::App* release = cli.add_subcommand("release", "end the quarantine of a gateway id, once only one box uses it");
+  for (CLI::App* verb : {run, check, tail, status, release}) add_config(*verb, arguments);
+  tail->add_option("--from", arguments.from, "begin at this position (default 0: the beginning)")
+      ->type_name("POSITION");
+  tail->add_flag("--follow", arguments.follow, "wait for more at the end");
+  release->add_option("ID", arguments.gateway_id, "the gateway id")->required();
+  try {
+    cli.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int status_of_cli = cli.exit(error);
+    return {std::nullopt, status_of_cli == 0 ? exit_done : exit_wrong_use};
+  }
+  if (check->parsed()) arguments.command = Command::check;
+  if (tail->parsed()) arguments.command = Command::tail;
+  if (status->parsed()) arguments.command = Command::status;
+  if (release->parsed()) arguments.command = Command::release;
+  return {arguments, exit_done};
+}
+
+}  // namespace app

@@ -1,0 +1,34 @@
+// The command line of tillstream-bridge.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace app {
+
+// Exit statuses, the same in all our programs.
+inline constexpr int exit_done = 0;
+inline constexpr int exit_failed = 1;
+inline constexpr int exit_wrong_use = 2;
+inline constexpr int exit_bad_config = 78;
+
+enum class Command : std::uint8_t { run, check, tail, status, release };
+
+struct Arguments {
+  Command command = Command::run;
+  std::string config;
+  std::uint64_t from = 0;  // tail
+  bool follow = false;     // tail
+  std::string gateway_id;  // release
+};
+
+struct ParsedArguments {
+  std::optional<Arguments> arguments;  // none: the text was all, leave with `exit_status`
+  int exit_status = exit_done;
+};
+
+// Prints help and errors itself.
+[[nodiscard]] ParsedArguments parse_arguments(int argc, char** argv);
+
+}  // namespace app

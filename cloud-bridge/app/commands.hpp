@@ -1,0 +1,16 @@
+// The commands that are not `run`. Each returns the exit status.
+#pragma once
+
+#include "cloud-bridge/app/cli.hpp"
+#include "cloud-bridge/config/config.hpp"
+
+namespace app {
+
+// What the configuration's own check leaves: the token's content.
+[[nodiscard]] int check(const config::Config& config);
+[[nodiscard]] int tail(const Arguments& arguments, const config::Config& config);
+// Prints the running bridge's status; exit_failed when it cannot be reached or is not healthy.
+[[nodiscard]] int print_status(const config::Config& config);
+[[nodiscard]] int release(const Arguments& arguments, const config::Config& config);
+
+}  // namespace app

@@ -1,0 +1,109 @@
+#include "cloud-bridge/app/settings.hpp"
+
+#include <fmt/format.h>
+
+#include <fstream>
+
+#include "cloud-bridge/app/version.hpp"
+#include "proto/platform/log.hpp"
+
+namespace app {
+
+namespace {
+
+constexpr std::size_t token_length_min = 16;
+
+std::optional<paho::Tls> tls_of(const std::optional<config::Tls>& tls) {
+  if (!tls) return std::nullopt;
+  return paho::Tls{.ca = tls->ca, .certificate = tls->certificate, .key = tls->key};
+}
+
+}  // namespace
+
+std::string broker_url(const config::Config& config) {
+  const bool ipv6 = config.broker.host.find(':') != std::string::npos;
+  return fmt::format("{}://{}{}{}:{}", config.broker.tls ? "mqtts" : "mqtt", ipv6 ? "[" : "", config.broker.host,
+                     ipv6 ? "]" : "", config.broker.port);
+}
+
+paho::Settings broker_settings(const config::Config& config, std::uint32_t partition) {
+  paho::Settings settings;
+  settings.host = config.broker.host;
+  settings.port = config.broker.port;
+  settings.tls = tls_of(config.broker.tls);
+  settings.client_id = fmt::format("tillstream-{}-{}", config.bridge_id, partition);
+  settings.username = config.broker.username;
+  settings.password_file = config.broker.password_file;
+  settings.queue_bytes_max = config.limits.queue;
+  return settings;
+}
+
+sqlite::SqliteStreamSettings stream_settings(const config::Config& config) {
+  sqlite::SqliteStreamSettings settings;
+  settings.path = config.sqlite.path;
+  settings.limits.wal_bytes_max = config.sqlite.wal_bytes_max;
+  settings.limits.bytes_max = config.sqlite.bytes_max;
+  return settings;
+}
+
+bridge::ShardGroupSettings group_settings(const config::Config& config, std::uint32_t partition,
+                                          std::uint32_t partitions) {
+  bridge::ShardGroupSettings settings;
+  settings.bridge_id = config.bridge_id;
+  settings.program = fmt::format("tillstream-bridge {}", version);
+  settings.partition = partition;
+  settings.partitions = partitions;
+  settings.transaction = {.events = config.limits.transaction_events, .bytes = config.limits.transaction_bytes};
+  settings.gateways_max = config.limits.gateways;
+  return settings;
+}
+
+platform::HttpSettings http_settings(const config::Config& config) {
+  platform::HttpSettings settings;
+  settings.listen = config.admin.listen;
+  settings.max_connections = config.admin.readers_max + 64;
+  if (config.admin.tls) {
+    settings.tls = platform::TlsFiles{
+        .certificate = config.admin.tls->certificate, .key = config.admin.tls->key, .client_ca = config.admin.tls->ca};
+  }
+  return settings;
+}
+
+void configure_log(const config::Config& config) {
+  using platform::log::Format;
+  using platform::log::Level;
+  Level level = Level::info;
+  for (const Level candidate : {Level::error, Level::warn, Level::info, Level::debug}) {
+    if (platform::log::to_word(candidate) == config.log.level) level = candidate;
+  }
+  platform::log::configure(level, config.log.format == "json" ? Format::json : Format::text);
+}
+
+std::expected<std::string, std::string> read_token(const std::string& path) {
+  if (path.empty()) return std::string();
+  std::ifstream file(path);
+  std::string token;
+  if (!file || !std::getline(file, token))
+    return std::unexpected(fmt::format("admin.token_file: cannot read {}", path));
+  if (token.size() < token_length_min) {
+    return std::unexpected(fmt::format("admin.token_file: {} holds less than {} characters", path, token_length_min));
+  }
+  return token;
+}
+
+std::vector<std::string_view> keys_that_need_a_restart(const config::Config& running, const config::Config& fresh) {
+  std::vector<std::string_view> keys;
+  const auto compare = [&keys](std::string_view key, const auto& before, const auto& after) {
+    if (before != after) keys.push_back(key);
+  };
+  compare("bridge.id", running.bridge_id, fresh.bridge_id);
+  compare("stream.kind", running.stream_kind, fresh.stream_kind);
+  compare("stream.sqlite", running.sqlite, fresh.sqlite);
+  compare("limits", running.limits, fresh.limits);
+  compare("admin.listen", running.admin.listen, fresh.admin.listen);
+  compare("admin.tls", running.admin.tls, fresh.admin.tls);
+  compare("admin.readers_max", running.admin.readers_max, fresh.admin.readers_max);
+  return keys;
+}
+
+}  // namespace app

@@ -1,0 +1,241 @@
+#include "cloud-bridge/config/config.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <fstream>
+
+#include "proto/handoff/topics.hpp"
+#include "proto/platform/admin_access.hpp"
+#include "proto/platform/listen_address.hpp"
+
+namespace config {
+
+namespace {
+
+using platform::Settings;
+using platform::SettingsTable;
+using std::chrono::milliseconds;
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t mib = 1024 * 1024;
+
+std::optional<std::string> check_bridge_id(std::string_view id) {
+  if (handoff::gateway_id_allowed(id)) return std::nullopt;
+  return "is not an id; allowed: 1 to 63 of a-z, 0-9 and -";
+}
+
+std::optional<std::string> check_topic(std::string_view topic) {
+  const bool fine = !topic.empty() && topic.size() <= 249 && topic != "." && topic != ".." &&
+                    topic.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+                        std::string_view::npos;
+  if (fine) return std::nullopt;
+  return "is not a topic; allowed: 1 to 249 of letters, digits, '.', '_' and '-'";
+}
+
+std::optional<std::string> check_not_empty(std::string_view value) {
+  if (!value.empty()) return std::nullopt;
+  return "is empty";
+}
+
+Tls read_tls(SettingsTable table) {
+  Tls tls;
+  tls.ca = table.text("ca", "");
+  tls.certificate = table.text("certificate", "");
+  tls.key = table.text("key", "");
+  if (tls.certificate.empty() != tls.key.empty()) {
+    table.error(tls.certificate.empty() ? "certificate" : "key", "is missing; certificate and key come together");
+  }
+  return tls;
+}
+
+Broker read_broker(SettingsTable table) {
+  Broker broker;
+  const auto url = parse_broker_url(table.text("url", "mqtt://127.0.0.1:1883"));
+  const Tls tls = read_tls(table);
+  const bool allow_plaintext = table.boolean("allow_plaintext", false);
+  broker.username = table.text("username", "");
+  broker.password_file = table.text("password_file", "");
+  broker.unreachable_after = table.duration("unreachable_after", "15s", 1s, 24h);
+  if (!broker.password_file.empty() && broker.username.empty()) {
+    table.error("password_file", "is set, and username is not; allowed: both or none");
+  }
+  if (!url) {
+    table.error("url", url.error());
+    return broker;
+  }
+  broker.host = url->host;
+  broker.port = url->port;
+  if (url->tls) {
+    broker.tls = tls;
+  } else if (!allow_plaintext && !is_loopback_host(url->host)) {
+    table.error("url",
+                fmt::format("is mqtt:// to {}, which is not this machine; allowed: mqtts://, or allow_plaintext = true",
+                            url->host));
+  } else if (tls != Tls{}) {
+    table.error("url", "is mqtt://, and ca, certificate or key are set; allowed: mqtts:// with them");
+  }
+  return broker;
+}
+
+SqliteStream read_sqlite(SettingsTable table) {
+  return {.path = table.text("path", "stream.db", check_not_empty),
+          .bytes_max = table.bytes("quota", "64GiB", 64 * mib, 16ULL * 1024 * 1024 * mib),
+          .wal_bytes_max = table.bytes("wal_max", "256MiB", 8 * mib, 64 * 1024 * mib)};
+}
+
+KafkaStream read_kafka(SettingsTable table) {
+  return {.bootstrap_servers = table.text("bootstrap_servers", "127.0.0.1:9092", check_not_empty),
+          .events_topic = table.text("events_topic", "tillstream.events", check_topic),
+          .gateways_topic = table.text("gateways_topic", "tillstream.gateways", check_topic),
+          .progress_topic = table.text("progress_topic", "tillstream.progress", check_topic),
+          .dead_letter_topic = table.text("dead_letter_topic", "tillstream.dead-letter", check_topic),
+          .format = table.word("format", "json", {"json", "protobuf"}),
+          .properties = table.free_texts("properties")};
+}
+
+Limits read_limits(SettingsTable table) {
+  return {.memory = table.bytes("memory", "64MiB", 4 * mib, 16 * 1024 * mib),
+          .transaction_events = static_cast<std::uint64_t>(table.integer("transaction_events", 4096, {1, 100'000})),
+          .transaction_bytes = table.bytes("transaction_bytes", "8MiB", mib, 256 * mib),
+          .queue = table.bytes("queue", "32MiB", 4 * mib, 4 * 1024 * mib),
+          .gateways = static_cast<std::uint64_t>(table.integer("gateways", 200'000, {1, 10'000'000}))};
+}
+
+Admin read_admin(SettingsTable table) {
+  Admin admin;
+  admin.listen = table.text("listen", "127.0.0.1:8810", check_not_empty);
+  if (table.has("tls")) admin.tls = read_tls(table.table("tls"));
+  admin.token_file = table.text("token_file", "");
+  admin.commit_stalled_after = table.duration("commit_stalled_after", "10s", 1s, 1h);
+  admin.readers_max = static_cast<std::uint64_t>(table.integer("readers_max", 64, {1, 4096}));
+  const auto listen = platform::parse_listen_address(admin.listen);
+  if (!listen) {
+    table.error("listen", listen.error());
+    return admin;
+  }
+  const auto refusal = platform::check_admin_exposure({.listen = *listen,
+                                                       .tls = admin.tls && !admin.tls->certificate.empty(),
+                                                       .token = !admin.token_file.empty(),
+                                                       .allow_plaintext = false});
+  if (refusal) table.error("listen", *refusal);
+  return admin;
+}
+
+Log read_log(SettingsTable table) {
+  return {.level = table.word("level", "info", {"error", "warn", "info", "debug"}),
+          .format = table.word("format", "text", {"text", "json"})};
+}
+
+void check_together(const Config& config, SettingsTable root) {
+  if (config.limits.transaction_bytes * 2 > config.limits.memory) {
+    root.table("limits").error("transaction_bytes",
+                               "is more than half of memory; one transaction gathers while another commits");
+  }
+  if (config.stream_kind == "kafka") {
+    root.table("stream").error("kind", "is \"kafka\", which this build does not have; allowed: \"sqlite\"");
+  }
+}
+
+// A file that is named must be there, and readable for us.
+void check_file(SettingsTable table, std::string_view key, const std::string& path) {
+  if (path.empty() || std::ifstream(path).good()) return;
+  table.error(key, fmt::format("is \"{}\", which cannot be read; needed: a file that this user may read", path));
+}
+
+void check_tls_files(SettingsTable table, const std::optional<Tls>& tls) {
+  if (!tls) return;
+  check_file(table, "ca", tls->ca);
+  check_file(table, "certificate", tls->certificate);
+  check_file(table, "key", tls->key);
+}
+
+void check_files(const Config& config, SettingsTable root) {
+  check_tls_files(root.table("broker"), config.broker.tls);
+  check_file(root.table("broker"), "password_file", config.broker.password_file);
+  if (config.admin.tls) check_tls_files(root.table("admin").table("tls"), config.admin.tls);
+  check_file(root.table("admin"), "token_file", config.admin.token_file);
+}
+
+enum class Files : bool { ignored, checked };
+
+std::expected<Config, std::vector<platform::SettingsError>> read(Settings settings, Files files) {
+  if (!settings.errors().empty()) return std::unexpected(settings.errors());
+  SettingsTable root = settings.root();
+  Config config;
+  config.bridge_id = root.table("bridge").text("id", "bridge-1", check_bridge_id);
+  config.broker = read_broker(root.table("broker"));
+  SettingsTable stream = root.table("stream");
+  config.stream_kind = stream.word("kind", "sqlite", {"sqlite", "kafka"});
+  config.sqlite = read_sqlite(stream.table("sqlite"));
+  config.kafka = read_kafka(stream.table("kafka"));
+  config.limits = read_limits(root.table("limits"));
+  config.admin = read_admin(root.table("admin"));
+  config.log = read_log(root.table("log"));
+  check_together(config, root);
+  if (files == Files::checked) check_files(config, root);
+  settings.finish();
+  if (!settings.errors().empty()) return std::unexpected(settings.errors());
+  return config;
+}
+
+// Splits "host:port", "[::1]:port" or a bare host; false when the port is no number from 1 to 65535.
+bool split_port(std::string_view authority, BrokerUrl& url) {
+  const std::size_t colon = authority.rfind(':');
+  const bool has_port = colon != std::string_view::npos && authority.find(']', colon) == std::string_view::npos;
+  url.host = std::string(authority.substr(0, has_port ? colon : authority.size()));
+  if (!has_port) return true;
+  const std::string_view digits = authority.substr(colon + 1);
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), url.port);
+  return error == std::errc{} && end == digits.data() + digits.size() && url.port != 0;
+}
+
+bool host_allowed(std::string_view host) {
+  if (host.starts_with('[')) {
+    return host.size() > 2 && host.ends_with(']') &&
+           host.substr(1, host.size() - 2).find_first_not_of("0123456789abcdefABCDEF:.") == std::string_view::npos;
+  }
+  return !host.empty() && host.size() <= 253 &&
+         host.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") ==
+             std::string_view::npos;
+}
+
+}  // namespace
+
+std::expected<BrokerUrl, std::string> parse_broker_url(std::string_view text) {
+  constexpr std::string_view allowed = "allowed: mqtt://HOST[:PORT] or mqtts://HOST[:PORT]";
+  BrokerUrl url;
+  std::string_view authority;
+  if (text.starts_with("mqtt://")) {
+    authority = text.substr(7);
+    url.port = 1883;
+  } else if (text.starts_with("mqtts://")) {
+    authority = text.substr(8);
+    url.port = 8883;
+    url.tls = true;
+  } else {
+    return std::unexpected(fmt::format("begins neither with mqtt:// nor with mqtts://; {}", allowed));
+  }
+  if (authority.ends_with('/')) authority.remove_suffix(1);
+  if (authority.find('@') != std::string_view::npos) {
+    return std::unexpected(std::string("holds a user; allowed: username and password_file beside it"));
+  }
+  if (!split_port(authority, url)) return std::unexpected(fmt::format("has no port from 1 to 65535; {}", allowed));
+  if (!host_allowed(url.host)) return std::unexpected(fmt::format("has no host; {}", allowed));
+  if (url.host.starts_with('[')) url.host = url.host.substr(1, url.host.size() - 2);
+  return url;
+}
+
+bool is_loopback_host(std::string_view host) {
+  if (host == "localhost" || host == "::1" || host == "[::1]") return true;
+  return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
+std::expected<Config, std::vector<platform::SettingsError>> load(const std::string& path) {
+  return read(Settings::load(path), Files::checked);
+}
+std::expected<Config, std::vector<platform::SettingsError>> parse(std::string_view text, std::string file) {
+  return read(Settings::parse(text, std::move(file)), Files::ignored);
+}
+
+}  // namespace config

@@ -1,0 +1,75 @@
+// tillstream-bridge: takes events off MQTT and appends them to the central stream. Wiring only.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <thread>
+
+#include "cloud-bridge/app/cli.hpp"
+#include "cloud-bridge/app/commands.hpp"
+#include "cloud-bridge/app/process.hpp"
+#include "cloud-bridge/app/settings.hpp"
+#include "cloud-bridge/config/config.hpp"
+#include "proto/platform/log.hpp"
+#include "proto/platform/system.hpp"
+
+namespace {
+
+// What is left to do once the run loop has ended is to let go of the broker and of the disk. If either does not answer,
+// we leave all the same: the running transaction is committed, or was never acked.
+constexpr std::chrono::milliseconds let_go_time{1'500};
+
+void leave_at_last() {
+  std::thread([] {
+    std::this_thread::sleep_for(let_go_time);
+    platform::log::warn("leaving without the broker's answer");
+    std::_Exit(app::exit_done);
+  }).detach();
+}
+
+int run(const app::Arguments& arguments, const config::Config& config) {
+  app::configure_log(config);
+  if (const std::string problem = platform::harden_process(); !problem.empty()) platform::log::warn("{}", problem);
+  app::Process process(config, arguments.config);
+  if (const auto started = process.start(); !started) {
+    platform::log::error("{}", started.error());
+    return app::exit_failed;
+  }
+  process.run();
+  leave_at_last();
+  return app::exit_done;
+}
+
+int dispatch(const app::Arguments& arguments, const config::Config& config) {
+  switch (arguments.command) {
+    case app::Command::run:
+      return run(arguments, config);
+    case app::Command::check:
+      return app::check(config);
+    case app::Command::tail:
+      return app::tail(arguments, config);
+    case app::Command::status:
+      return app::print_status(config);
+    case app::Command::release:
+      return app::release(arguments, config);
+  }
+  return app::exit_wrong_use;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const app::ParsedArguments parsed = app::parse_arguments(argc, argv);
+    if (!parsed.arguments) return parsed.exit_status;
+    const auto config = config::load(parsed.arguments->config);
+    if (config) return dispatch(*parsed.arguments, *config);
+    for (const auto& error : config.error()) fmt::print(stderr, "{}\n", error.text());
+    return app::exit_bad_config;
+  } catch (const std::exception& exception) {
+    fmt::print(stderr, "tillstream-bridge: {}\n", exception.what());
+    return app::exit_failed;
+  }
+}
