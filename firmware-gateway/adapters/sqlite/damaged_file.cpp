@@ -26,6 +26,8 @@ journal::Readable DamagedFile::examine() {
   journal::Readable readable;
   bool sound = false;
   if (std::filesystem::exists(path_) && open_untouched(database_, path_, vfs_) == SQLITE_OK) {
+    // Else SQLite refuses to look at a file that is shorter than its header says.
+    static_cast<void>(database_.run("PRAGMA writable_schema = ON"));
     readable.catalog = read_catalog(database_, &sound);
     scan_ = Statement(database_, "SELECT row, key_hash, crc, record FROM rows WHERE row >= ?1 ORDER BY row");
     point_ = Statement(database_, "SELECT row, key_hash, crc, record FROM rows WHERE row = ?1");
@@ -97,10 +99,13 @@ std::optional<Row> DamagedFile::beyond(Row failed) {
 
 void DamagedFile::carve(const journal::Catalog& catalog) {
   const Row base = catalog.base ? catalog.base->row : Row(0);
-  const std::vector<RowRange> known = rows_;
   carver_.emplace(path_);
-  for (const Row row : carver_->carve([this, base](Row one) { return one > base && !has(one); }))
-    rows_.push_back({row, row});
+  // Those that the tree gives, too: in a leaf that is damaged a scan may pass rows that a search then misses.
+  std::vector<RowRange> found;
+  for (const Row row : carver_->carve([base](Row one) { return one > base; })) {
+    if (!has(row)) found.push_back({row, row});
+  }
+  rows_.insert(rows_.end(), found.begin(), found.end());
   std::sort(rows_.begin(), rows_.end(), [](const RowRange& a, const RowRange& b) { return a.first < b.first; });
   const std::vector<RowRange> pieces = std::move(rows_);
   rows_.clear();

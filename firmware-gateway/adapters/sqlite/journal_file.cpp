@@ -67,6 +67,10 @@ base::Result<void, OpenError> check_kind(const Database& database, const fs::pat
   const std::string tables =
       database.value("SELECT count(*) FROM sqlite_schema WHERE name IN ('rows', 'catalog')", &status);
   if (status != SQLITE_OK) return base::fail(open_error(status, database, "reading the schema"));
+  const std::string pages = database.value("PRAGMA page_count", &status);
+  if (status != SQLITE_OK) return base::fail(open_error(status, database, "reading the page count"));
+  // A journal is renamed into its place when it is whole: it was never empty.
+  if (pages == "0") return base::fail(OpenError{OpenFault::damaged, path.string() + ": the file is empty"});
   const bool named = application == std::to_string(kApplicationId);
   if (!named && tables == "0") {
     return base::fail(OpenError{OpenFault::not_a_journal, path.string() + ": not a journal of a tillstream-gateway"});

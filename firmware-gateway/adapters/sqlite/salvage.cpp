@@ -23,8 +23,14 @@ OpenError folder_error(const StateFolder& folder) {
 // Writes the planned rows, a bounded transaction at a time.
 class Fill {
  public:
-  Fill(Database& database, DamagedFile& source, const journal::NoticeMaker& make_notice)
-      : database_(database), source_(source), make_notice_(make_notice), insert_(database, kInsertRowSql) {}
+  Fill(Database& database, DamagedFile& source, const journal::NoticeMaker& make_notice, std::string set_aside,
+       base::UtcTime found_at)
+      : database_(database),
+        source_(source),
+        make_notice_(make_notice),
+        set_aside_(std::move(set_aside)),
+        found_at_(found_at),
+        insert_(database, kInsertRowSql) {}
 
   int run(const journal::SalvagePlan& plan) {
     int status = database_.run("BEGIN IMMEDIATE");
@@ -39,10 +45,16 @@ class Fill {
     journal::Row to = step.to;
     for (journal::Row row = step.rows.first; row <= step.rows.last; ++row, ++to) {
       const auto found = source_.row(row);
-      if (!found) return SQLITE_IOERR_READ;  // It was readable a moment ago: the disk is going. Try again later.
-      if (const int status = insert(to, found->key_hash, found->record); status != SQLITE_OK) return status;
+      // It was readable a moment ago; if it is no more, it is a loss like any other.
+      const int status = found ? insert(to, found->key_hash, found->record) : write_lost(row, to);
+      if (status != SQLITE_OK) return status;
     }
     return SQLITE_OK;
+  }
+
+  int write_lost(journal::Row row, journal::Row to) {
+    const journal::Loss loss{row, row, std::nullopt, std::nullopt, set_aside_, found_at_};
+    return insert(to, 0, make_notice_(loss));
   }
 
   // A notice has no duplicate: hash 0 is as good as any.
@@ -60,6 +72,8 @@ class Fill {
   Database& database_;
   DamagedFile& source_;
   const journal::NoticeMaker& make_notice_;
+  std::string set_aside_;
+  base::UtcTime found_at_;
   Statement insert_;
   std::uint64_t in_transaction_ = 0;
 };
@@ -78,11 +92,9 @@ void drop_history(journal::Readable& readable) {
 }
 
 base::Result<void, OpenError> build(const StateFolder& folder, const JournalSettings& settings,
-                                    const JournalNeeds& needs, DamagedFile& source, const journal::SalvagePlan& plan) {
+                                    const journal::Catalog& catalog, const Filler& fill) {
   folder.remove(folder.new_journal());
-  return make_journal(
-      folder.new_journal(), settings.vfs, plan.catalog,
-      [&](Database& database) { return Fill(database, source, needs.make_notice).run(plan); }, settings.page_bytes);
+  return make_journal(folder.new_journal(), settings.vfs, catalog, fill, settings.page_bytes);
 }
 
 base::Result<Salvaged, OpenError> salvage_set_aside(const StateFolder& folder, const JournalSettings& settings,
@@ -104,13 +116,16 @@ base::Result<Salvaged, OpenError> salvage_set_aside(const StateFolder& folder, c
     return plan_salvage(readable, settings.gateway_id, fresh_ids(needs.random), salvaged.set_aside, now, needs.hasher);
   };
   journal::SalvagePlan planned = plan();
-  auto built = build(folder, settings, needs, source, planned);
+  const Filler fill = [&](Database& database) {
+    return Fill(database, source, needs.make_notice, salvaged.set_aside, now).run(planned);
+  };
+  auto built = build(folder, settings, planned.catalog, fill);
   if (!built && built.error().fault == OpenFault::disk_full) {
     folder.free_ballast();
     drop_history(readable);
     salvaged.history_dropped = true;
     planned = plan();
-    built = build(folder, settings, needs, source, planned);
+    built = build(folder, settings, planned.catalog, fill);
   }
   if (!built) return base::fail(built.error());
   if (!folder.rename(folder.new_journal(), folder.journal()) || !folder.set_salvaging("")) {
@@ -161,7 +176,7 @@ base::Result<std::optional<Salvaged>, OpenError> ensure_journal(const StateFolde
   }
   if (fs::exists(folder.journal())) return std::nullopt;
   if (fs::exists(wal_of(folder.journal()))) {
-    auto salvaged = salvage_journal(folder, settings, needs, now, "journal.db is missing, its WAL is not");
+    auto salvaged = salvage_journal(folder, settings, needs, now, "the database is missing, its WAL is not");
     if (!salvaged) return base::fail(salvaged.error());
     return std::optional(std::move(*salvaged));
   }

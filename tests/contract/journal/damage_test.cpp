@@ -1,0 +1,450 @@
+// What becomes of a damaged file: set aside as it is, salvaged with identities kept, and every loss told in its place.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "firmware-gateway/adapters/sqlite/inspection.hpp"
+#include "firmware-gateway/journal/identity.hpp"
+#include "tests/contract/journal/fixtures.hpp"
+
+using namespace support;
+using journal::Row;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kPage = sqlite::kPageBytes;
+const base::Bytes kNotice = "notice: events lost";
+
+base::Bytes contents(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream bytes;
+  bytes << file.rdbuf();
+  return bytes.str();
+}
+
+void overwrite(const fs::path& path, std::size_t offset, const base::Bytes& bytes) {
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  file.seekp(static_cast<std::streamoff>(offset));
+  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+
+std::vector<fs::path> set_aside(const SqliteFixture& fixture) {
+  std::vector<fs::path> files;
+  for (const auto& file : fs::directory_iterator(fixture.state_dir())) {
+    const std::string name = file.path().filename().string();
+    if (name.starts_with("journal.damaged-") && name.ends_with(".db")) files.push_back(file.path());
+  }
+  return files;
+}
+
+// Pages of the file that are leaves of the rows table (none of the catalog's: those are index leaves).
+std::vector<std::size_t> row_leaves(const base::Bytes& file) {
+  std::vector<std::size_t> pages;
+  for (std::size_t at = kPage; at + kPage <= file.size(); at += kPage) {
+    if (file[at] == 0x0D) pages.push_back(at);
+  }
+  return pages;
+}
+
+// Every event is there once and in order, or a notice stands in its place; identities are those of the numbers in the
+// records.
+struct Checked {
+  std::uint64_t events = 0;
+  std::uint64_t notices = 0;
+};
+Checked check_salvaged(SqliteFixture& fixture, const handoff::Run& run) {
+  Checked checked;
+  std::uint64_t last = 0;
+  for (const auto& row : read_all(fixture.journal())) {
+    const auto identity = journal::identity_of(fixture.journal().opened().segments, row.row);
+    REQUIRE(identity.has_value());
+    if (row.record == kNotice) {
+      ++checked.notices;
+      continue;
+    }
+    ++checked.events;
+    const std::uint64_t n = std::stoull(row.record.substr(7));
+    REQUIRE(row.record == record_of(n));
+    REQUIRE(n > last);
+    last = n;
+    CHECK(identity->run == run);
+    CHECK(identity->index == handoff::RunIndex(n - 1));
+    const auto* segment = journal::segment_at(fixture.journal().opened().segments, row.row);
+    CHECK(segment->digest_void);
+  }
+  return checked;
+}
+
+// A closed journal of `rows` rows, all of one run.
+handoff::Run fill(SqliteFixture& fixture, std::uint64_t rows, std::uint64_t acked = 0) {
+  const handoff::Run run = fixture.journal().opened().opening;
+  append_rows(fixture.journal(), 1, rows, 500);
+  if (acked > 0) fixture.journal().remember_acked(plain_mark(acked), at_second(0));
+  REQUIRE(fixture.journal().flush().has_value());
+  fixture.close();
+  return run;
+}
+
+// Intake goes on, and what was salvaged is found again.
+void check_goes_on(SqliteFixture& fixture) {
+  const auto next = fixture.journal().opened().next;
+  const auto item = item_of(1'000'000);
+  const auto outcomes = fixture.journal().append({&item, 1});
+  REQUIRE(outcomes.has_value());
+  CHECK(std::get<journal::Appended>(outcomes->front()).row == next);
+  fixture.reopen();
+  CHECK(!fixture.journal().salvaged());
+  CHECK(fixture.journal().opened().next == next.next());
+}
+
+}  // namespace
+
+TEST_CASE("damage: a flipped bit in a record loses that event alone, and a notice stands in its place") {
+  SqliteFixture fixture;
+  const auto run = fill(fixture, 2000);
+  const base::Bytes before = contents(fixture.file());
+  const std::size_t at = before.find("record 777.");
+  REQUIRE(at != base::Bytes::npos);
+  overwrite(fixture.file(), at + 12, "!");
+  const base::Bytes damaged = contents(fixture.file());
+  fixture.reopen();
+  REQUIRE(fixture.journal().salvaged().has_value());
+  CHECK(fixture.journal().salvaged()->rows_kept == 1999);
+  CHECK(fixture.journal().salvaged()->holes == 1);
+  const auto checked = check_salvaged(fixture, run);
+  CHECK(checked.events == 1999);
+  CHECK(checked.notices == 1);
+  CHECK(read_all(fixture.journal())[776].record == kNotice);
+  CHECK(journal::identity_of(fixture.journal().opened().segments, Row(777)) ==
+        journal::Identity{run, handoff::RunIndex(776)});
+  REQUIRE(fixture.losses().size() == 1);
+  CHECK(fixture.losses()[0].first == Row(777));
+  CHECK(fixture.losses()[0].last == Row(777));
+  CHECK(fixture.losses()[0].first_answered->seq == handoff::Seq(777));
+  REQUIRE(set_aside(fixture).size() == 1);
+  CHECK(contents(set_aside(fixture)[0]) == damaged);
+  check_goes_on(fixture);
+}
+
+TEST_CASE("damage: a broken page of the tree is skipped in both directions, and its rows are told") {
+  for (const double where : {0.0, 0.3, 1.0}) {
+    CAPTURE(where);
+    SqliteFixture fixture;
+    const auto run = fill(fixture, 3000);
+    const auto leaves = row_leaves(contents(fixture.file()));
+    REQUIRE(leaves.size() > 50);
+    const std::size_t page = leaves[static_cast<std::size_t>(where * static_cast<double>(leaves.size() - 1))];
+    overwrite(fixture.file(), page, base::Bytes(kPage, '\x5A'));
+    fixture.reopen();
+    REQUIRE(fixture.journal().salvaged().has_value());
+    const auto checked = check_salvaged(fixture, run);
+    CHECK(checked.events >= 2900);
+    CHECK(checked.events < 3000);
+    CHECK(checked.notices >= 1);
+    CHECK(checked.notices <= 2);
+    check_goes_on(fixture);
+  }
+}
+
+TEST_CASE("damage: without the tree's inner pages, rows are found page by page") {
+  SqliteFixture fixture;
+  const auto run = fill(fixture, 3000);
+  const base::Bytes file = contents(fixture.file());
+  std::size_t broken = 0;
+  for (std::size_t at = kPage; at + kPage <= file.size(); at += kPage) {
+    if (file[at] != 0x05) continue;
+    overwrite(fixture.file(), at, base::Bytes(64, '\0'));
+    ++broken;
+  }
+  REQUIRE(broken >= 1);
+  fixture.reopen();
+  const auto checked = check_salvaged(fixture, run);
+  CHECK(checked.events == 3000);
+  // Nobody can know whether rows followed.
+  CHECK(checked.notices == 1);
+  CHECK(!fixture.losses().back().last.has_value());
+  check_goes_on(fixture);
+}
+
+TEST_CASE("damage: of a zeroed file one notice is left, and intake goes on") {
+  SqliteFixture fixture;
+  fill(fixture, 500);
+  overwrite(fixture.file(), 0, base::Bytes(fs::file_size(fixture.file()), '\0'));
+  fixture.reopen();
+  REQUIRE(fixture.journal().salvaged().has_value());
+  const auto rows = read_all(fixture.journal());
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].record == kNotice);
+  check_goes_on(fixture);
+}
+
+TEST_CASE("damage: an emptied file, and one that is gone beside its log, are losses and no new journals") {
+  SUBCASE("emptied") {
+    SqliteFixture fixture;
+    fill(fixture, 100);
+    fs::resize_file(fixture.file(), 0);
+    fixture.reopen();
+    REQUIRE(read_all(fixture.journal()).size() == 1);
+    CHECK(read_all(fixture.journal())[0].record == kNotice);
+  }
+  SUBCASE("gone") {
+    SqliteFixture fixture;
+    fill(fixture, 100);
+    fs::remove(fixture.file());
+    std::ofstream(fixture.file().string() + "-wal") << "";
+    fixture.reopen();
+    REQUIRE(read_all(fixture.journal()).size() == 1);
+    CHECK(read_all(fixture.journal())[0].record == kNotice);
+  }
+}
+
+TEST_CASE("damage: a truncated file keeps what its pages still hold") {
+  SqliteFixture fixture;
+  const auto run = fill(fixture, 3000);
+  fs::resize_file(fixture.file(), fs::file_size(fixture.file()) / 2 / kPage * kPage);
+  fixture.reopen();
+  REQUIRE(fixture.journal().salvaged().has_value());
+  const auto checked = check_salvaged(fixture, run);
+  CHECK(checked.events > 1000);
+  CHECK(checked.notices >= 1);
+  check_goes_on(fixture);
+}
+
+TEST_CASE("damage: a hole among committed rows needs no notice") {
+  SqliteFixture fixture;
+  const auto run = fill(fixture, 1000, 900);
+  const std::size_t at = contents(fixture.file()).find("record 500.");
+  overwrite(fixture.file(), at + 12, "!");
+  fixture.reopen({.now = at_second(0), .salvage = true});
+  const auto checked = check_salvaged(fixture, run);
+  CHECK(checked.events == 999);
+  CHECK(checked.notices == 0);
+  CHECK(fixture.journal().opened().acked.row == Row(899));
+  CHECK(fixture.journal().opened().epoch.first_row == Row(900));
+}
+
+TEST_CASE("damage: found in use it is answered as such, and a salvage follows") {
+  SqliteFixture fixture;
+  const auto run = fill(fixture, 1000, 900);
+  const std::size_t at = contents(fixture.file()).find("record 500.");
+  overwrite(fixture.file(), at + 12, "!");
+  // Committed rows are not checked at opening.
+  fixture.reopen();
+  CHECK(!fixture.journal().salvaged());
+  CHECK(fixture.journal().verify(Row(1))->bad == std::vector{Row(500)});
+  CHECK(fixture.journal().read(Row(490), 100, 1U << 20U).error() == journal::Error::damaged);
+  const auto item = item_of(5000);
+  CHECK(fixture.journal().append({&item, 1}).error() == journal::Error::damaged);
+  CHECK(!fixture.journal().failure().empty());
+  fixture.reopen({.now = at_second(0), .salvage = true});
+  CHECK(check_salvaged(fixture, run).events == 999);
+}
+
+TEST_CASE("damage: a flipped bit in a mark is seen, and trims nothing") {
+  SqliteFixture fixture;
+  const auto run = fill(fixture, 100, 10);
+  const base::Bytes file = contents(fixture.file());
+  // The acked entry: its row number, little-endian, before two digests of zeros.
+  const base::Bytes entry = base::Bytes("\x0A\0\0\0\0\0\0\0", 8) + base::Bytes(64, '\0');
+  const std::size_t at = file.find(entry);
+  REQUIRE(at != base::Bytes::npos);
+  overwrite(fixture.file(), at, "\x63");
+  fixture.reopen();
+  REQUIRE(fixture.journal().salvaged().has_value());
+  CHECK(check_salvaged(fixture, run).events == 100);
+  CHECK(fixture.journal().opened().acked.row == Row(0));
+  CHECK(fixture.journal().trim(at_second(1'000'000))->rows == 0);
+}
+
+TEST_CASE("damage: any one page of the file overwritten loses nothing silently") {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    CAPTURE(seed);
+    SeededRandom random(seed);
+    SqliteFixture fixture;
+    const auto run = fill(fixture, 600);
+    const std::uint64_t pages = fs::file_size(fixture.file()) / kPage;
+    base::Bytes garbage;
+    for (std::size_t i = 0; i < 512; ++i) garbage.push_back(static_cast<char>(random.next()));
+    const std::size_t offset = random.below(pages) * kPage + random.below(8) * 512;
+    overwrite(fixture.file(), offset, garbage);
+    const auto error = fixture.try_open();
+    if (error) {
+      CAPTURE(error->detail);
+      // Not ours by its header any more: refused, untouched, for a person to look at.
+      CHECK(error->fault == sqlite::OpenFault::not_a_journal);
+      continue;
+    }
+    std::set<std::uint64_t> seen;
+    std::uint64_t notices = 0;
+    for (const auto& row : read_all(fixture.journal())) {
+      if (row.record == kNotice) {
+        ++notices;
+        continue;
+      }
+      const std::uint64_t n = std::stoull(row.record.substr(7));
+      CHECK(row.record == record_of(n));
+      CHECK(seen.insert(n).second);
+    }
+    CHECK((seen.size() == 600 || notices > 0));
+    CHECK(seen.size() >= 540);
+    static_cast<void>(run);
+  }
+}
+
+TEST_CASE("damage: a salvage that was interrupted anywhere is ended at the next opening") {
+  for (int interrupted_after = 0; interrupted_after < 4; ++interrupted_after) {
+    CAPTURE(interrupted_after);
+    SqliteFixture fixture;
+    const auto run = fill(fixture, 300);
+    const std::string name = "journal.damaged-20261124T120000Z.db";
+    std::ofstream(fixture.state_dir() / "journal.salvaging") << name;
+    if (interrupted_after >= 1) fs::rename(fixture.file(), fixture.state_dir() / name);
+    if (interrupted_after >= 2) std::ofstream(fixture.state_dir() / "journal.new.db") << "half of it";
+    if (interrupted_after >= 3) {
+      // The new one stands in its place; only the marker was left.
+      fs::remove(fixture.state_dir() / "journal.new.db");
+      fs::copy_file(fixture.state_dir() / name, fixture.file());
+    }
+    fixture.reopen();
+    CHECK(fixture.journal().salvaged().has_value() == (interrupted_after < 3));
+    CHECK(read_all(fixture.journal()).size() == 300);
+    CHECK(!fs::exists(fixture.state_dir() / "journal.salvaging"));
+    CHECK(set_aside(fixture).size() == 1);
+    if (interrupted_after < 3) CHECK(check_salvaged(fixture, run).events == 300);
+  }
+}
+
+TEST_CASE("damage: of many damaged files the newest few stay") {
+  SqliteFixture fixture;
+  for (int round = 0; round < 5; ++round) {
+    fixture.reopen({.now = at_second(round), .salvage = true});
+    CHECK(set_aside(fixture).size() <= sqlite::kDamagedKept);
+  }
+  CHECK(set_aside(fixture).size() == sqlite::kDamagedKept);
+}
+
+TEST_CASE("damage: a torn end of the log is no damage") {
+  SqliteFixture fixture;
+  append_rows(fixture.journal(), 1, 50, 10);
+  // A power cut in the middle of a write: copied as it stands, then with garbage behind the last commit.
+  const fs::path copy = fixture.state_dir().string() + "-copy";
+  fs::create_directories(copy);
+  for (const char* name : {"journal.db", "journal.db-wal"}) {
+    std::ofstream(copy / name, std::ios::binary) << contents(fixture.state_dir() / name);
+  }
+  std::ofstream(copy / "journal.db-wal", std::ios::binary | std::ios::app) << base::Bytes(3000, '\x77');
+  fixture.close();
+  fs::remove_all(fixture.state_dir());
+  fs::rename(copy, fixture.state_dir());
+  fixture.reopen();
+  CHECK(!fixture.journal().salvaged());
+  CHECK(read_all(fixture.journal()).size() == 50);
+}
+
+TEST_CASE("refusal: a journal of a newer schema is left as it is, byte for byte") {
+  SqliteFixture fixture;
+  fill(fixture, 50);
+  {
+    sqlite::Database database;
+    REQUIRE(database.open(fixture.file().string(), SQLITE_OPEN_READWRITE, "") == SQLITE_OK);
+    REQUIRE(database.run("PRAGMA user_version = 2") == SQLITE_OK);
+  }
+  const base::Bytes before = contents(fixture.file());
+  const auto error = fixture.try_open();
+  REQUIRE(error.has_value());
+  CHECK(error->fault == sqlite::OpenFault::newer_schema);
+  CHECK(error->detail.find("newer") != std::string::npos);
+  CHECK(contents(fixture.file()) == before);
+  CHECK(!fs::exists(fixture.file().string() + "-wal"));
+}
+
+TEST_CASE("refusal: another gateway's journal, and another program's file, are left as they are") {
+  SqliteFixture fixture;
+  fill(fixture, 50);
+  SUBCASE("another gateway's") {
+    fixture.settings().gateway_id = "shop-0018";
+    const base::Bytes before = contents(fixture.file());
+    const auto error = fixture.try_open();
+    REQUIRE(error.has_value());
+    CHECK(error->fault == sqlite::OpenFault::foreign_gateway);
+    CHECK(error->detail.find("shop-0017") != std::string::npos);
+    CHECK(contents(fixture.file()) == before);
+  }
+  SUBCASE("another gateway's, asked to salvage") {
+    fixture.settings().gateway_id = "shop-0018";
+    const auto error = fixture.try_open({.now = at_second(0), .salvage = true});
+    REQUIRE(error.has_value());
+    CHECK(error->fault == sqlite::OpenFault::foreign_gateway);
+    CHECK(fs::exists(fixture.file()));
+    fixture.settings().gateway_id = "shop-0017";
+    fixture.reopen();
+    CHECK(read_all(fixture.journal()).size() == 50);
+  }
+  SUBCASE("another program's") {
+    fs::remove(fixture.file());
+    sqlite::Database database;
+    REQUIRE(database.open(fixture.file().string(), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "") == SQLITE_OK);
+    REQUIRE(database.run("CREATE TABLE songs (title TEXT)") == SQLITE_OK);
+    database.close();
+    const base::Bytes before = contents(fixture.file());
+    const auto error = fixture.try_open();
+    REQUIRE(error.has_value());
+    CHECK(error->fault == sqlite::OpenFault::not_a_journal);
+    CHECK(contents(fixture.file()) == before);
+  }
+}
+
+TEST_CASE("inspection: verify names what is wrong and changes nothing") {
+  SqliteFixture fixture;
+  fill(fixture, 500, 100);
+  const auto sound = sqlite::verify(fixture.state_dir());
+  REQUIRE(sound.has_value());
+  CHECK(sound->sound());
+  CHECK(sound->rows == 500);
+  CHECK(sound->next == Row(501));
+  CHECK(sound->acked == Row(100));
+  CHECK(sound->gateway_id == "shop-0017");
+  const std::size_t at = contents(fixture.file()).find("record 321.");
+  overwrite(fixture.file(), at + 12, "!");
+  const base::Bytes before = contents(fixture.file());
+  const auto damaged = sqlite::verify(fixture.state_dir());
+  REQUIRE(damaged.has_value());
+  CHECK(damaged->problems == std::vector<std::string>{"row 321: its CRC differs"});
+  CHECK(contents(fixture.file()) == before);
+  CHECK(sqlite::verify(fixture.state_dir() / "nowhere").error().fault == sqlite::OpenFault::storage);
+}
+
+TEST_CASE("inspection: a running gateway's journal is refused to every command") {
+  SqliteFixture fixture;
+  append_rows(fixture.journal(), 1, 3);
+  CHECK(sqlite::verify(fixture.state_dir()).error().fault == sqlite::OpenFault::in_use);
+  CHECK(sqlite::export_rows(fixture.state_dir(), [](const sqlite::ExportedRow&) {}).error().fault ==
+        sqlite::OpenFault::in_use);
+  CHECK(sqlite::salvage(fixture.state_dir(), fixture.settings(), fixture.needs(), at_second(0)).error().fault ==
+        sqlite::OpenFault::in_use);
+}
+
+TEST_CASE("inspection: export gives every row in order, and salvage keeps them") {
+  SqliteFixture fixture;
+  fill(fixture, 200, 50);
+  std::uint64_t n = 0;
+  const auto rows = sqlite::export_rows(fixture.state_dir(), [&](const sqlite::ExportedRow& row) {
+    ++n;
+    CHECK(row.row == Row(n));
+    CHECK(row.seq == handoff::Seq(n));
+    CHECK(row.committed == (n <= 50));
+    CHECK(row.record == record_of(n));
+  });
+  CHECK(rows.value() == 200);
+  const auto salvaged = sqlite::salvage(fixture.state_dir(), fixture.settings(), fixture.needs(), at_second(0));
+  REQUIRE(salvaged.has_value());
+  CHECK(salvaged->rows_kept == 200);
+  CHECK(salvaged->holes == 0);
+  fixture.reopen();
+  CHECK(read_all(fixture.journal()).size() == 200);
+}
