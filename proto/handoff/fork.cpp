@@ -19,19 +19,22 @@ struct Coverage {
   bool known = false;                    // the stream knows something of this journal
   bool ahead = false;                    // the stream knows more of its newest known run than the journal does
   std::vector<RunExtent> doubtful;       // newer than what is covered
+  Row doubtful_through;                  // the last row that a doubtful run's count could cover
   bool opening_doubtful = false;
 };
+
+void doubt(Coverage& coverage, const RunExtent& own, Row through) {
+  coverage.doubtful.push_back(own);
+  coverage.doubtful_through = std::max(coverage.doubtful_through, through);
+}
 
 void cover_with(Coverage& coverage, const base::Hasher& hasher, const RunProgress& stored, const RunExtent& own,
                 const JournalView& view) {
   const bool is_void = own.digest_void || !stored.digest;
   if (!coverage.known) coverage.ahead = !is_void && stored.count > own.length;
   coverage.known = true;
-  if (!is_void && stored.count > own.length) {
-    coverage.doubtful.push_back(own);
-    return;
-  }
   const Row row = view.segments.last_covered(own.run, stored.count, view.next);
+  if (!is_void && stored.count > own.length) return doubt(coverage, own, row);
   if (row < view.base.row) {  // the stream was rolled back to rows that are no longer here
     coverage.covered = view.base;
     if (row > Row(0)) coverage.trimmed = view.base.row - row;
@@ -43,7 +46,7 @@ void cover_with(Coverage& coverage, const base::Hasher& hasher, const RunProgres
   } else if (is_void || mark->run_digest == *stored.digest) {
     coverage.covered = mark;
   } else {
-    coverage.doubtful.push_back(own);
+    doubt(coverage, own, row);
   }
 }
 
@@ -96,14 +99,23 @@ std::optional<Lost> lost_by(const Progress& stored, const JournalView& view, con
   return lost_after(stored.place.seq, stored.runs.empty() ? view.base.row.value() : 0, "stream_rolled_back");
 }
 
+// What was acked is in the stream as far as the doubtful runs go there: rows beyond their counts are of runs that the stream
+// does not know, whatever it once acknowledged.
+Mark raised(const Mark& floor, Row doubtful_through, const Mark& acked) {
+  const Row row = std::min(acked.row, doubtful_through);
+  if (row <= floor.row) return floor;
+  // Otherwise a run begins after it, so that nobody needs the digest.
+  return row == acked.row ? acked : Mark{.row = row};
+}
+
 Verdict fork(const base::Hasher& hasher, const Progress& stored, const JournalView& view) {
   const Coverage coverage = cover(hasher, stored, view);
   if (coverage.need) return NeedMark{*coverage.need};
   const bool blind = stored.runs_overflowed && !coverage.known;
   const bool doubtful = blind || coverage.opening_doubtful || !coverage.doubtful.empty();
-  Fork fork{.floor = coverage.covered.value_or(view.base)};
-  if (doubtful && fork.floor.row < view.acked.row) fork.floor = view.acked;
-  fork.lost = lost_by(stored, view, coverage, doubtful);
+  Mark floor = coverage.covered.value_or(view.base);
+  if (doubtful) floor = raised(floor, blind ? view.acked.row : coverage.doubtful_through, view.acked);
+  Fork fork{.floor = floor, .lost = lost_by(stored, view, coverage, doubtful)};
   const auto reaches_beyond_floor = [&](const RunExtent& run) { return run.last_row > fork.floor.row; };
   fork.possible_repeat = (blind && view.next > fork.floor.row.next()) ||
                          std::any_of(coverage.doubtful.begin(), coverage.doubtful.end(), reaches_beyond_floor);

@@ -87,25 +87,25 @@ void Sender::on_appended(Row first, std::span<const base::Bytes> records, base::
 
 void Sender::on_rows(Row first, std::vector<base::Bytes> records, base::Instant now) {
   reading_ = false;
-  if (state_ == SenderState::checking && pass_) {
-    if (first == pass_->at.row.next()) {
-      for (const base::Bytes& record : records) {
-        if (pass_->at.row == pass_->target) break;
-        pass_->at = advance(hasher_, segments_, epoch_, pass_->at, record);
-      }
-    }
-    if (records.empty()) read_after_ = now + kHelloRetryMin;
-    if (pass_->at.row == pass_->target || first != pass_->at.row.next()) judge_answer(now);
-    return;
-  }
-  if (state_ != SenderState::streaming) return;
   if (records.empty()) read_after_ = now + kHelloRetryMin;
+  if (state_ == SenderState::checking && pass_) return on_pass_rows(first, records, now);
+  if (state_ != SenderState::streaming) return;
   if (first != window_.last().next()) return;
   for (base::Bytes& record : records) {
     if (window_full() || window_.last().next() == next_) return;
     const Mark after = advance(hasher_, segments_, epoch_, window_.last_mark(), record);
     window_.push(std::move(record), after);
   }
+}
+
+void Sender::on_pass_rows(Row first, std::span<const base::Bytes> records, base::Instant now) {
+  // Not the rows that come next: they were trimmed meanwhile, and the pass starts over from the new base.
+  if (!records.empty() && first != pass_->at.row.next()) return judge_answer(now);
+  for (const base::Bytes& record : records) {
+    if (pass_->at.row == pass_->target) break;
+    pass_->at = advance(hasher_, segments_, epoch_, pass_->at, record);
+  }
+  if (pass_->at.row == pass_->target) judge_answer(now);
 }
 
 void Sender::on_trimmed(Row oldest, const Mark& base, base::Instant /*now*/) {

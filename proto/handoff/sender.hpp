@@ -211,6 +211,7 @@ class Sender {
 
   // Greeting and answers: sender.cpp.
   void forget_requests();
+  void on_pass_rows(Row first, std::span<const base::Bytes> records, base::Instant now);
   void greet(base::Instant due);
   void on_answer(const tillstream::v1::Ack& ack, base::Instant now);
   void on_quarantined(base::Instant now);

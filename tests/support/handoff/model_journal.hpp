@@ -2,6 +2,7 @@
 // forgets (the acked mark that no append has written yet) is forgotten by open().
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <span>
 #include <vector>
@@ -89,7 +90,29 @@ class ModelJournal {
 
   // A salvage that could not read these rows: one notice takes the place of the whole hole, and every run it cuts is
   // void. What lies after the hole moves down, and keeps its identity.
-  void salvage(handoff::Row hole_first, handoff::Row hole_last, base::Bytes notice, base::Random& random);
+  void salvage(handoff::Row hole_first, handoff::Row hole_last, const base::Bytes& notice, base::Random& random) {
+    const handoff::Segments before(segments_);
+    const handoff::Row end = next();
+    std::vector<base::Bytes> rows(rows_.begin(), rows_.begin() + static_cast<std::ptrdiff_t>(base_.row.value()));
+    std::vector<handoff::Segment> segments;
+    std::vector<handoff::Run> cut;
+    for (handoff::Row row = hole_first; row <= hole_last; ++row) cut.push_back(before.of(row).run);
+    for (handoff::Row row = base_.row.next(); row < end; ++row) {
+      if (row >= hole_first && row < hole_last) continue;
+      handoff::Segment one = before.of(row);
+      one.first_index = before.index_of(row);
+      one.first_row = handoff::Row(rows.size() + 1);
+      one.digest_void |= std::find(cut.begin(), cut.end(), one.run) != cut.end();
+      const bool follows = !segments.empty() && segments.back().run == one.run &&
+                           segments.back().first_index + (one.first_row - segments.back().first_row) == one.first_index;
+      if (!follows) segments.push_back(one);
+      rows.push_back(row == hole_last ? notice : at(row));
+    }
+    rows_ = std::move(rows);
+    segments_ = std::move(segments);
+    epoch_ = {.epoch = random.id<handoff::Epoch>(), .first_row = base_.row.next()};
+    acked_ = acked_on_disk_ = base_;
+  }
 
  private:
   const base::Hasher* hasher_;

@@ -1,0 +1,122 @@
+#include "tests/sim/handoff/ledger.hpp"
+
+#include <fmt/format.h>
+
+namespace sim {
+namespace {
+
+std::string name(const base::Bytes& record) { return record.substr(0, record.find(' ')); }
+
+std::set<base::Bytes> rows_of(const support::ModelJournal& disk, handoff::Row from, handoff::Row end) {
+  std::set<base::Bytes> rows;
+  for (handoff::Row row = from; row < end; ++row) rows.insert(disk.at(row));
+  return rows;
+}
+
+}  // namespace
+
+void Ledger::on_answered(const base::Bytes& record, std::uint64_t origin) {
+  Event& event = events_[record];
+  event.origin = origin;
+  event.order = ++next_order_;
+  event.answered = true;
+}
+
+void Ledger::on_rolled_back(const ModelStream& before, const ModelStream& after) {
+  for (std::size_t i = after.entries.size(); i < before.entries.size(); ++i) {
+    Event& event = events_[before.entries[i].record];
+    event.rolled_back = true;
+    event.losses_then = after.losses.size();
+  }
+  for (auto& [record, event] : events_) event.losses_then = std::min(event.losses_then, after.losses.size());
+}
+
+void Ledger::on_disk_gone(const support::ModelJournal& disk, const std::vector<const support::ModelJournal*>& left) {
+  std::set<base::Bytes> safe;
+  for (const support::ModelJournal* other : left) safe.merge(rows_of(*other, other->oldest(), other->next()));
+  for (handoff::Row row = disk.oldest(); row < disk.next(); ++row) {
+    if (!safe.contains(disk.at(row))) events_[disk.at(row)].excused = true;
+  }
+}
+
+void Ledger::on_hole(const std::vector<base::Bytes>& lost, const base::Bytes& notice) {
+  for (const base::Bytes& record : lost) events_[record].hole_notice = notice;
+}
+
+std::optional<std::string> Ledger::check_acked(const support::ModelJournal& disk, handoff::Row from, handoff::Row through) const {
+  for (handoff::Row row = from; row <= through; ++row) {
+    const auto event = events_.find(disk.at(row));
+    const bool fine = event != events_.end() && (event->second.ever_published || event->second.excused ||
+                                                 !event->second.hole_notice.empty() || !event->second.answered);
+    if (!fine) return fmt::format("{} was acked and may be trimmed, but never was in the stream", name(disk.at(row)));
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> Ledger::check_event(const base::Bytes& record, const Event& event, const Found& found,
+                                               const ModelStream& stream, const std::set<base::Bytes>& retained,
+                                               const std::set<base::Bytes>& trimmed) const {
+  const auto copies = found.find(record);
+  if (copies != found.end()) {
+    const bool doubled = copies->second.count > 1 && !copies->second.possible_repeat;
+    if (doubled) return fmt::format("{} is in the stream {} times", name(record), copies->second.count);
+    return std::nullopt;
+  }
+  if (!event.answered || event.excused) return std::nullopt;
+  if (record.starts_with("hole-")) return std::nullopt;  // asked for where a lost row asks for it
+  if (!event.hole_notice.empty()) {
+    // A later salvage may have lost the notice itself, and left one of its own.
+    base::Bytes told = event.hole_notice;
+    for (auto notice = events_.find(told); !found.contains(told); notice = events_.find(told)) {
+      if (notice == events_.end() || notice->second.excused || notice->second.rolled_back) return std::nullopt;
+      if (notice->second.hole_notice == told) break;
+      told = notice->second.hole_notice;
+    }
+    if (found.contains(told) || event.rolled_back) return std::nullopt;
+    return fmt::format("{} was lost in a salvage, and nothing in the stream says so", name(record));
+  }
+  if (event.rolled_back && !retained.contains(record)) {
+    const bool told = !trimmed.contains(record) || stream.losses.size() > event.losses_then;
+    if (told) return std::nullopt;
+    return fmt::format("{} was rolled back and is trimmed, and nothing in the stream says so", name(record));
+  }
+  return fmt::format("{} was answered and is not in the stream", name(record));
+}
+
+std::optional<std::string> Ledger::check_order(const ModelStream& stream) const {
+  std::map<handoff::Epoch, std::uint64_t> last_seq;
+  std::unordered_map<std::uint64_t, std::uint64_t> last_order;
+  std::set<base::Bytes> seen;
+  for (const ModelStream::Entry& entry : stream.entries) {
+    if (entry.seq.value() != ++last_seq[entry.epoch]) {
+      return fmt::format("epoch {} has seq {} where {} belongs", base::to_hex(entry.epoch.view()).substr(0, 8),
+                         entry.seq.value(), last_seq[entry.epoch]);
+    }
+    const auto event = events_.find(entry.record);
+    if (event == events_.end() || !event->second.answered) {
+      return fmt::format("{} is in the stream, but no terminal was ever answered", name(entry.record));
+    }
+    if (entry.possible_repeat || !seen.insert(entry.record).second) continue;
+    std::uint64_t& last = last_order[event->second.origin];
+    if (event->second.order < last) return fmt::format("{} comes after a later event of its terminal", name(entry.record));
+    last = event->second.order;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> Ledger::check(const ModelStream& stream, const support::ModelJournal& box) const {
+  Found found;
+  for (const ModelStream::Entry& entry : stream.entries) {
+    Copies& copies = found[entry.record];
+    ++copies.count;
+    copies.possible_repeat |= entry.possible_repeat;
+  }
+  const auto retained = rows_of(box, box.oldest(), box.next());
+  const auto trimmed = rows_of(box, handoff::Row(1), box.oldest());
+  for (const auto& [record, event] : events_) {
+    if (auto problem = check_event(record, event, found, stream, retained, trimmed)) return problem;
+  }
+  return check_order(stream);
+}
+
+}  // namespace sim
