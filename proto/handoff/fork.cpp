@@ -36,7 +36,10 @@ void cover_with(Coverage& coverage, const base::Hasher& hasher, const RunProgres
   const Row row = view.segments.last_covered(own.run, stored.count, view.next);
   if (!is_void && stored.count > own.length) return doubt(coverage, own, row);
   if (row < view.base.row) {  // the stream was rolled back to rows that are no longer here
+    const Row oldest = view.base.row.next();
+    const bool begins_later = row == Row(0) && oldest < view.next && view.segments.of(oldest).run == own.run;
     coverage.covered = view.base;
+    if (begins_later) coverage.trimmed = view.segments.index_of(oldest).value() - stored.count;
     if (row > Row(0)) coverage.trimmed = view.base.row - row;
     return;
   }
@@ -99,8 +102,8 @@ std::optional<Lost> lost_by(const Progress& stored, const JournalView& view, con
   return lost_after(stored.place.seq, stored.runs.empty() ? view.base.row.value() : 0, "stream_rolled_back");
 }
 
-// What was acked is in the stream as far as the doubtful runs go there: rows beyond their counts are of runs that the stream
-// does not know, whatever it once acknowledged.
+// What was acked is in the stream as far as the doubtful runs go there: rows beyond their counts are of runs that the
+// stream does not know, whatever it once acknowledged.
 Mark raised(const Mark& floor, Row doubtful_through, const Mark& acked) {
   const Row row = std::min(acked.row, doubtful_through);
   if (row <= floor.row) return floor;

@@ -46,7 +46,7 @@ struct ReceiverSettings {
   std::uint64_t uncommitted_bytes_max = 2U << 20U;
   // The newest schema_version that this bridge can represent wholly.
   std::uint32_t event_schema = 1;
-  std::string program;
+  std::string program{};
 };
 
 struct PublishedRow {

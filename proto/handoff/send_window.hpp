@@ -21,6 +21,8 @@ class SendWindow {
   void reset(const Mark& before);
   void push(base::Bytes record, const Mark& after);
   void drop_through(Row row);
+  // The same row, with the digests that are now known to count.
+  void confirm_before(const Mark& before) { before_ = before; }
 
   [[nodiscard]] const Mark& before() const { return before_; }
   [[nodiscard]] Row last() const { return before_.row + rows_.size(); }

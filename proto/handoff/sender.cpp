@@ -247,6 +247,7 @@ void Sender::go_on(const Mark& mark, base::Instant now) {
   const bool news = mark.row != acked_.row;
   if (window_.mark_at(mark.row)) {
     window_.drop_through(mark.row);
+    window_.confirm_before(mark);
   } else {
     window_.reset(mark);
   }

@@ -58,8 +58,8 @@ inline constexpr std::chrono::milliseconds kHeldRetryMax{30'000};
 inline constexpr std::size_t kAttemptsMax = 8;
 
 struct SenderSettings {
-  std::string gateway_id;
-  std::string program;  // name and version, for people
+  std::string gateway_id{};
+  std::string program{};  // name and version, for people
   // Sent and not acked, at most. Record bytes, before compression.
   std::uint64_t window_events = 4096;
   std::uint64_t window_bytes = 1U << 20U;

@@ -156,10 +156,13 @@ std::optional<SenderOutput> Sender::next_read(base::Instant /*now*/) {
     const std::uint64_t rows = std::min(settings_.batch_events, pass_->target - pass_->at.row);
     return Read{pass_->at.row.next(), rows, settings_.window_bytes};
   }
-  // Only what may be sent soon is read; the window's lower half is refilled at once, so that reads are few.
+  // Only what may be sent soon is read, and not row by row: when little is left unsent, and a quarter of the window is
+  // free.
+  const std::uint64_t unsent = window_.last() - sent_;
+  const bool roomy = window_.size() <= settings_.window_events - settings_.window_events / 4 &&
+                     window_.bytes() <= settings_.window_bytes - settings_.window_bytes / 4;
   const bool wanted = state_ == SenderState::streaming && window_.last().next() < next_ && credit_ > 0 &&
-                      !paused_until_ && window_.size() <= settings_.window_events / 2 &&
-                      window_.bytes() <= settings_.window_bytes / 2;
+                      !paused_until_ && unsent < settings_.batch_events && (roomy || unsent == 0) && !window_full();
   if (!wanted) return std::nullopt;
   reading_ = true;
   const std::uint64_t rows = std::min(settings_.window_events - window_.size(), settings_.batch_events * 2);

@@ -43,7 +43,8 @@ void Ledger::on_hole(const std::vector<base::Bytes>& lost, const base::Bytes& no
   for (const base::Bytes& record : lost) events_[record].hole_notice = notice;
 }
 
-std::optional<std::string> Ledger::check_acked(const support::ModelJournal& disk, handoff::Row from, handoff::Row through) const {
+std::optional<std::string> Ledger::check_acked(const support::ModelJournal& disk, handoff::Row from,
+                                               handoff::Row through) const {
   for (handoff::Row row = from; row <= through; ++row) {
     const auto event = events_.find(disk.at(row));
     const bool fine = event != events_.end() && (event->second.ever_published || event->second.excused ||
@@ -55,7 +56,7 @@ std::optional<std::string> Ledger::check_acked(const support::ModelJournal& disk
 
 std::optional<std::string> Ledger::check_event(const base::Bytes& record, const Event& event, const Found& found,
                                                const ModelStream& stream, const std::set<base::Bytes>& retained,
-                                               const std::set<base::Bytes>& trimmed) const {
+                                               const std::set<base::Bytes>& trimmed, bool found_again) const {
   const auto copies = found.find(record);
   if (copies != found.end()) {
     const bool doubled = copies->second.count > 1 && !copies->second.possible_repeat;
@@ -75,8 +76,9 @@ std::optional<std::string> Ledger::check_event(const base::Bytes& record, const 
     if (found.contains(told) || event.rolled_back) return std::nullopt;
     return fmt::format("{} was lost in a salvage, and nothing in the stream says so", name(record));
   }
-  if (event.rolled_back && !retained.contains(record)) {
-    const bool told = !trimmed.contains(record) || stream.losses.size() > event.losses_then;
+  if (event.rolled_back && (found_again || !retained.contains(record))) {
+    const bool nobody_knows = !trimmed.contains(record) && !retained.contains(record);
+    const bool told = nobody_knows || stream.losses.size() > event.losses_then;
     if (told) return std::nullopt;
     return fmt::format("{} was rolled back and is trimmed, and nothing in the stream says so", name(record));
   }
@@ -98,13 +100,15 @@ std::optional<std::string> Ledger::check_order(const ModelStream& stream) const 
     }
     if (entry.possible_repeat || !seen.insert(entry.record).second) continue;
     std::uint64_t& last = last_order[event->second.origin];
-    if (event->second.order < last) return fmt::format("{} comes after a later event of its terminal", name(entry.record));
+    if (event->second.order < last)
+      return fmt::format("{} comes after a later event of its terminal", name(entry.record));
     last = event->second.order;
   }
   return std::nullopt;
 }
 
-std::optional<std::string> Ledger::check(const ModelStream& stream, const support::ModelJournal& box) const {
+std::optional<std::string> Ledger::check(const ModelStream& stream, const support::ModelJournal& box,
+                                         bool found_again) const {
   Found found;
   for (const ModelStream::Entry& entry : stream.entries) {
     Copies& copies = found[entry.record];
@@ -114,7 +118,7 @@ std::optional<std::string> Ledger::check(const ModelStream& stream, const suppor
   const auto retained = rows_of(box, box.oldest(), box.next());
   const auto trimmed = rows_of(box, handoff::Row(1), box.oldest());
   for (const auto& [record, event] : events_) {
-    if (auto problem = check_event(record, event, found, stream, retained, trimmed)) return problem;
+    if (auto problem = check_event(record, event, found, stream, retained, trimmed, found_again)) return problem;
   }
   return check_order(stream);
 }

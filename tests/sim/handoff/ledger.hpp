@@ -1,5 +1,5 @@
-// Ledger: what the simulated stream must hold, event by event, and every way in which a run can break a promise. It knows
-// nothing of the protocol: only what was answered to a terminal, what the stream holds, and which disks are gone.
+// Ledger: what the simulated stream must hold, event by event, and every way in which a run can break a promise. It
+// knows nothing of the protocol: only what was answered to a terminal, what the stream holds, and which disks are gone.
 #pragma once
 
 #include <cstdint>
@@ -43,16 +43,18 @@ class Ledger {
   // The sender said that everything up to the mark is in the stream.
   [[nodiscard]] std::optional<std::string> check_acked(const support::ModelJournal& disk, handoff::Row from,
                                                        handoff::Row through) const;
-  // After the calm: everything that must hold of the whole run. `box` is the one box that is left.
-  [[nodiscard]] std::optional<std::string> check(const ModelStream& stream, const support::ModelJournal& box) const;
+  // After the calm: everything that must hold of the whole run. `box` is the one box that is left. `found_again`: old
+  // disks came back, perhaps with rows that had been reported as lost; those stay lost.
+  [[nodiscard]] std::optional<std::string> check(const ModelStream& stream, const support::ModelJournal& box,
+                                                 bool found_again) const;
 
  private:
   struct Event {
     std::uint64_t origin = 0;
     std::uint64_t order = 0;
     bool answered = false;
-    bool excused = false;      // its last disk is gone
-    bool rolled_back = false;  // it was in a part of the stream that is gone
+    bool excused = false;         // its last disk is gone
+    bool rolled_back = false;     // it was in a part of the stream that is gone
     std::size_t losses_then = 0;  // in the stream just after that
     bool ever_published = false;
     base::Bytes hole_notice{};
@@ -63,9 +65,10 @@ class Ledger {
   };
   using Found = std::unordered_map<base::Bytes, Copies>;
 
-  [[nodiscard]] std::optional<std::string> check_event(const base::Bytes& record, const Event& event, const Found& found,
-                                                       const ModelStream& stream, const std::set<base::Bytes>& retained,
-                                                       const std::set<base::Bytes>& trimmed) const;
+  [[nodiscard]] std::optional<std::string> check_event(const base::Bytes& record, const Event& event,
+                                                       const Found& found, const ModelStream& stream,
+                                                       const std::set<base::Bytes>& retained,
+                                                       const std::set<base::Bytes>& trimmed, bool found_again) const;
   [[nodiscard]] std::optional<std::string> check_order(const ModelStream& stream) const;
 
   std::unordered_map<base::Bytes, Event> events_;

@@ -1,8 +1,8 @@
 // sim_handoff: runs seeds of the handoff's simulation.
 //
-//   sim_handoff --seeds K            seeds 1 … K (or from --from N on); prints the first that fails, and how to replay it
-//   sim_handoff --seed N             one seed; its story, when it fails
-//   sim_handoff --seed N --story     its story in any case
+//   sim_handoff --seeds K            seeds 1 … K (or from --from N on); prints the first that fails, and how to replay
+//   it sim_handoff --seed N             one seed; its story, when it fails sim_handoff --seed N --story     its story
+//   in any case
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -20,11 +20,14 @@ int run_one(std::uint64_t seed, bool story) {
   if (story || outcome.failure) {
     for (const std::string& line : lines) std::printf("%s\n", line.c_str());
   }
-  std::printf("seed %llu [%s]: %llu events, %llu in the stream, %llu messages, %llu forks, %llu possible repeats, %llu losses: %s\n",
-              static_cast<unsigned long long>(seed), outcome.faults.describe().c_str(), static_cast<unsigned long long>(outcome.events),
-              static_cast<unsigned long long>(outcome.entries), static_cast<unsigned long long>(outcome.messages),
-              static_cast<unsigned long long>(outcome.forks), static_cast<unsigned long long>(outcome.repeats),
-              static_cast<unsigned long long>(outcome.losses), outcome.failure ? outcome.failure->c_str() : "good");
+  std::printf(
+      "seed %llu [%s]: %llu events, %llu in the stream, %llu messages, %llu forks, %llu possible repeats, %llu losses: "
+      "%s\n",
+      static_cast<unsigned long long>(seed), outcome.faults.describe().c_str(),
+      static_cast<unsigned long long>(outcome.events), static_cast<unsigned long long>(outcome.entries),
+      static_cast<unsigned long long>(outcome.messages), static_cast<unsigned long long>(outcome.forks),
+      static_cast<unsigned long long>(outcome.repeats), static_cast<unsigned long long>(outcome.losses),
+      outcome.failure ? outcome.failure->c_str() : "good");
   return outcome.failure ? 1 : 0;
 }
 
@@ -41,12 +44,14 @@ int run_many(std::uint64_t from, std::uint64_t count) {
     quarantines += outcome.quarantines;
     if (!outcome.failure) continue;
     ++failed;
-    std::printf("seed %llu [%s]: %s\n", static_cast<unsigned long long>(seed), outcome.faults.describe().c_str(), outcome.failure->c_str());
+    std::printf("seed %llu [%s]: %s\n", static_cast<unsigned long long>(seed), outcome.faults.describe().c_str(),
+                outcome.failure->c_str());
     if (failed >= 20) break;
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-  std::printf("%llu seeds from %llu: %llu failed, %llu events, %llu forks, %llu quarantines, %.1f s\n", static_cast<unsigned long long>(count),
-              static_cast<unsigned long long>(from), static_cast<unsigned long long>(failed), static_cast<unsigned long long>(events),
+  std::printf("%llu seeds from %llu: %llu failed, %llu events, %llu forks, %llu quarantines, %.1f s\n",
+              static_cast<unsigned long long>(count), static_cast<unsigned long long>(from),
+              static_cast<unsigned long long>(failed), static_cast<unsigned long long>(events),
               static_cast<unsigned long long>(forks), static_cast<unsigned long long>(quarantines), took.count());
   return failed == 0 ? 0 : 1;
 }

@@ -1,5 +1,6 @@
-// World: gateways' boxes, bridges, the stream and the link between them, in simulated time. One 64-bit seed decides everything: which
-// classes of fault are on, when each strikes, and every random number that the machines draw. The last phase is calm.
+// World: gateways' boxes, bridges, the stream and the link between them, in simulated time. One 64-bit seed decides
+// everything: which classes of fault are on, when each strikes, and every random number that the machines draw. The
+// last phase is calm.
 //
 //   boxes (Sender + ModelJournal) ══ link: loses, doubles, reorders, delays ══ bridges (Receiver) ── ModelStream
 //
@@ -27,20 +28,20 @@ struct Faults {
   bool loss = false;
   bool duplication = false;
   bool reordering = false;
-  bool long_delay = false;   // messages that come minutes later
+  bool long_delay = false;  // messages that come minutes later
   bool disconnect = false;
   bool box_crash = false;
-  bool image = false;        // a disk image is taken, and restored later
-  bool clone = false;        // an image runs beside the live box
-  bool memory = false;       // a snapshot of live memory and disk, restored or beside
-  bool salvage = false;      // rows become unreadable
+  bool image = false;    // a disk image is taken, and restored later
+  bool clone = false;    // an image runs beside the live box
+  bool memory = false;   // a snapshot of live memory and disk, restored or beside
+  bool salvage = false;  // rows become unreadable
   bool disk_replaced = false;
-  bool roll_back = false;    // the stream is restored from a backup
-  bool takeover = false;     // another bridge; the old one goes on with what it knows
+  bool roll_back = false;  // the stream is restored from a backup
+  bool takeover = false;   // another bridge; the old one goes on with what it knows
   bool unknown_commit = false;
   bool trim = false;
   bool forged_ack = false;
-  bool credit = false;       // credit shrinks, to nothing at times
+  bool credit = false;  // credit shrinks, to nothing at times
   bool small_window = false;
 
   // Any that can bring a new epoch about.

@@ -1,0 +1,370 @@
+// When the stream is not where the journal left it: restored images, clones, new disks, rolled-back streams, salvages.
+#include <doctest/doctest.h>
+
+#include "tests/support/handoff/gateway_bench.hpp"
+
+using namespace support;
+using handoff::AlarmKind;
+using handoff::SenderState;
+
+namespace {
+
+bool alarmed(const GatewayBench& gateway, AlarmKind kind) {
+  return std::find(gateway.alarms.begin(), gateway.alarms.end(), kind) != gateway.alarms.end();
+}
+
+// Progress in an epoch that is not this journal's, with the runs of `known`.
+handoff::Progress foreign(GatewayBench& gateway, handoff::Progress known, std::uint64_t seq = 40) {
+  known.place = {gateway.random.id<handoff::Epoch>(), Seq(seq), base::Digest{}};
+  return known;
+}
+
+handoff::Progress with_unknown_runs(GatewayBench& gateway, std::size_t runs) {
+  handoff::Progress progress = foreign(gateway, {.gateway_id = "shop-1"});
+  for (std::size_t i = 0; i < runs; ++i) progress.set_run({gateway.random.id<handoff::Run>(), 3, base::Digest{}});
+  return progress;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "fork: rows that the run counts cover are in the stream, the rest go into an epoch that supersedes it [H-40]") {
+  GatewayBench gateway;
+  gateway.append(5);
+  const handoff::Progress stored = foreign(gateway, gateway.progress(3));
+  gateway.connect();
+  gateway.hear(gateway.answer(stored));
+  REQUIRE(gateway.stored.size() == 1);
+  const handoff::EpochStart& start = gateway.stored[0].start;
+  CHECK(start.first_row == Row(4));
+  CHECK(start.supersedes == stored.place);
+  CHECK_FALSE(start.lost);
+  CHECK_FALSE(gateway.stored[0].run);
+  CHECK(gateway.last_hello().new_epoch());
+  CHECK(gateway.last_hello().supersedes().seq() == 40);
+  gateway.hear(gateway.answer(gateway.progress(0)));
+  CHECK(gateway.sent_seqs() == "1+2");
+  CHECK(gateway.batches()[0].run_index() == 3);
+  CHECK_FALSE(gateway.batches()[0].possible_repeat());
+}
+
+TEST_CASE("fork: counts of several runs cover up to the newest one [H-40]") {
+  GatewayBench gateway;
+  gateway.append(3);
+  gateway.reset();
+  gateway.append(3);
+  const handoff::Progress stored = foreign(gateway, gateway.progress(5));
+  gateway.connect();
+  gateway.hear(gateway.answer(stored));
+  CHECK(gateway.stored.at(0).start.first_row == Row(6));
+}
+
+TEST_CASE("fork: an epoch is on disk before its Hello [H-41]") {
+  GatewayBench gateway;
+  gateway.append(2);
+  gateway.connect();
+  const std::size_t said = gateway.hellos().size();
+  gateway.journal_answers = false;
+  const handoff::Progress stored = with_unknown_runs(gateway, 1);
+  gateway.hear(gateway.answer(stored));
+  gateway.pass(seconds(20));
+  CHECK(gateway.hellos().size() == said);
+  gateway.journal.start_epoch(gateway.stored.at(0).start, gateway.stored.at(0).run);
+  gateway.sender->on_epoch_stored(gateway.now);
+  gateway.settle();
+  CHECK(gateway.hellos().size() == said + 1);
+  CHECK(gateway.last_hello().epoch() == gateway.journal.epoch().epoch.view());
+}
+
+TEST_CASE("fork: a refused attempt is computed anew, as a fresh epoch [H-42]") {
+  GatewayBench gateway;
+  gateway.append(5);
+  gateway.connect();
+  gateway.hear(gateway.answer(foreign(gateway, gateway.progress(1))));
+  const handoff::EpochStart first = gateway.stored.at(0).start;
+  const std::uint64_t nonce = gateway.last_hello().nonce();
+  // Meanwhile more was published under the old epoch: rows 2 and 3 of the same run.
+  handoff::Progress newer = foreign(gateway, {.gateway_id = "shop-1"}, 41);
+  const handoff::Segments segments(gateway.journal.segments());
+  handoff::Mark mark{};
+  for (Row row(1); row <= Row(3); ++row) {
+    mark = handoff::advance(platform::hasher(), segments, gateway.journal.epoch(), mark, gateway.journal.at(row));
+  }
+  newer.set_run({segments.of(Row(1)).run, 3, mark.run_digest});
+  gateway.hear(gateway.answer(newer));
+  const handoff::EpochStart second = gateway.stored.at(1).start;
+  CHECK(second.epoch != first.epoch);
+  CHECK(second.first_row == Row(4));
+  CHECK(second.supersedes == newer.place);
+  CHECK(gateway.last_hello().nonce() != nonce);
+}
+
+TEST_CASE(
+    "fork: an attempt that was accepted after all covers what it began after, and its loss is not told twice [H-42] "
+    "[H-46]") {
+  GatewayBench gateway;
+  gateway.append(6);
+  gateway.stream_from(6);
+  gateway.append(2);
+  gateway.trim(Row(4));
+  gateway.reset();
+  gateway.connect();
+  handoff::Progress rolled_back = foreign(gateway, {.gateway_id = "shop-1"}, 0);
+  gateway.hear(gateway.answer(rolled_back));
+  const handoff::EpochStart first = gateway.stored.back().start;
+  REQUIRE(first.lost);
+  gateway.hear(gateway.answer(foreign(gateway, {.gateway_id = "shop-1"}, 0)));  // a stale bridge
+  handoff::Progress accepted{.gateway_id = "shop-1"};
+  accepted.place = {first.epoch, Seq(0), handoff::chain_start(platform::hasher(), first.epoch)};
+  gateway.hear(gateway.answer(accepted));
+  CHECK(gateway.stored.back().start.first_row == first.first_row);
+  CHECK_FALSE(gateway.stored.back().start.lost);
+}
+
+TEST_CASE("fork: a mark beyond the start of an epoch that was never accepted is not believed [H-43]") {
+  GatewayBench gateway;
+  gateway.append(4);
+  handoff::JournalState state = gateway.journal.open(gateway.random);
+  state.acked = {.row = Row(3)};  // of an older epoch: its digests mean nothing here
+  gateway.sender->on_opened(state, gateway.now);
+  CHECK(gateway.sender->acked() == Row(0));
+  gateway.connect();
+  gateway.hear(gateway.answer(gateway.progress(4)));
+  CHECK(gateway.sender->state() == SenderState::streaming);
+  CHECK(gateway.sender->acked() == Row(4));
+}
+
+TEST_CASE(
+    "fork: a count beyond the run's length is doubtful: after what was acked, as a new run, possibly repeated [H-44]") {
+  GatewayBench gateway;
+  gateway.append(5);
+  gateway.stream_from(2);
+  handoff::Progress stored = foreign(gateway, gateway.progress(2));
+  const handoff::Run run = stored.runs.back().run;
+  stored.set_run({run, 9, base::Digest{}});
+  gateway.sender->on_disconnected(gateway.now);
+  gateway.connect();
+  gateway.stored.clear();
+  gateway.hear(gateway.answer(stored));
+  REQUIRE(gateway.stored.size() == 2);
+  CHECK(gateway.stored[0].start.first_row == Row(3));
+  REQUIRE(gateway.stored[0].run);
+  CHECK(gateway.stored[0].run->possible_repeat);
+  CHECK(gateway.stored[0].run->run != run);
+  CHECK(gateway.stored[1].run->first_row == Row(6));
+  CHECK_FALSE(gateway.stored[1].run->possible_repeat);
+  CHECK(gateway.last_hello().run() == gateway.stored[1].run->run.view());
+  gateway.sent.clear();
+  gateway.append(1);
+  gateway.pass(seconds(1));
+  gateway.hear(gateway.answer(gateway.progress(0)));
+  gateway.hear(GatewayBench::place(gateway.progress(3)));
+  const auto batches = gateway.batches();
+  REQUIRE(gateway.sent_seqs() == "1+3 4+1");
+  CHECK(batches[0].possible_repeat());
+  CHECK(batches[0].run_index() == 0);
+  CHECK_FALSE(batches[1].possible_repeat());  // appended after the answer: it cannot have been published
+}
+
+TEST_CASE("fork: another digest at the count is doubtful, too [H-44]") {
+  GatewayBench gateway;
+  gateway.append(5);
+  handoff::Progress stored = foreign(gateway, gateway.progress(3));
+  stored.set_run({stored.runs.back().run, 3, base::Digest{}});
+  gateway.connect();
+  gateway.hear(gateway.answer(stored));
+  CHECK(gateway.stored.at(0).start.first_row == Row(1));
+  CHECK(gateway.stored.at(0).run->possible_repeat);
+}
+
+TEST_CASE("fork: no known run is proof that nothing is in the stream, unless the list overflowed [H-44]") {
+  GatewayBench known;
+  known.append(2);
+  known.connect();
+  known.hear(known.answer(with_unknown_runs(known, 16)));
+  CHECK(known.stored.at(0).start.first_row == Row(1));
+  CHECK_FALSE(known.stored.at(0).run);
+
+  GatewayBench blind;
+  blind.append(2);
+  blind.connect();
+  blind.hear(blind.answer(with_unknown_runs(blind, 17)));
+  CHECK(blind.stored.at(0).start.first_row == Row(1));
+  CHECK(blind.stored.at(0).run->possible_repeat);
+}
+
+TEST_CASE("fork: a restored image whose old run the stream has outgrown does not mark what is new [H-44] [H-47]") {
+  GatewayBench gateway;
+  gateway.append(3);
+  gateway.stream_from(3);
+  const ModelJournal image = gateway.journal;
+  gateway.append(4);
+  const handoff::Progress live = gateway.progress(7);
+  gateway.journal = image;
+  gateway.reset();
+  gateway.append(2);
+  gateway.connect();
+  gateway.stored.clear();
+  gateway.hear(gateway.answer(live));
+  REQUIRE(gateway.stored.size() == 1);
+  CHECK(gateway.stored[0].start.first_row == Row(4));
+  CHECK_FALSE(gateway.stored[0].run);
+  CHECK(gateway.stored[0].start.lost == handoff::Lost{"restored_image", Seq(8), Seq(0)});
+  CHECK(alarmed(gateway, AlarmKind::image_restored));
+}
+
+TEST_CASE("fork: an image that was stopped before it was taken neither repeats nor loses what it had pending [H-40]") {
+  GatewayBench gateway;
+  gateway.append(5);
+  gateway.stream_from(2);
+  const ModelJournal image = gateway.journal;
+  gateway.reset();  // the live box goes on as a new run
+  gateway.append(3);
+  const handoff::Progress live = gateway.progress(8);
+  gateway.journal = image;
+  gateway.reset();
+  gateway.append(1);
+  gateway.connect();
+  gateway.stored.clear();
+  gateway.hear(gateway.answer(live));
+  CHECK(gateway.stored.at(0).start.first_row == Row(6));
+  CHECK_FALSE(gateway.stored.at(0).run);
+}
+
+TEST_CASE("fork: acks of rows that a roll-back took away settle no doubt about other runs [H-44]") {
+  GatewayBench gateway;
+  gateway.append(2);
+  gateway.stream_from(2);
+  const handoff::Run old_run = gateway.progress(2).runs.back().run;
+  gateway.reset();
+  gateway.append(4);
+  gateway.connect();
+  gateway.hear(gateway.answer(gateway.progress(6)));
+  REQUIRE(gateway.sender->acked() == Row(6));
+  // Rolled back to a time when another box had outgrown the old run, and the new one was not there yet.
+  handoff::Progress stored = foreign(gateway, {.gateway_id = "shop-1"});
+  stored.set_run({old_run, 7, base::Digest{}});
+  gateway.sender->on_disconnected(gateway.now);
+  gateway.connect();
+  gateway.hear(gateway.answer(stored));
+  CHECK(gateway.stored.back().start.first_row == Row(3));
+}
+
+TEST_CASE("fork: runs that a salvage cut are covered by count alone [H-45]") {
+  GatewayBench gateway;
+  gateway.append(8);
+  const handoff::Progress stored = gateway.progress(6);
+  gateway.journal.salvage(Row(3), Row(4), "hole", gateway.random);
+  gateway.reset();
+  gateway.connect();
+  gateway.hear(gateway.answer(stored));
+  // Rows 1 2 hole 5 6 7 8 are now 1 … 7, and the stream has six of the run.
+  CHECK(gateway.stored.at(0).start.first_row == Row(6));
+  CHECK_FALSE(gateway.stored.at(0).run);
+  gateway.hear(gateway.answer(gateway.progress(0)));
+  CHECK(gateway.batches().at(0).run_index() == 6);
+  CHECK(gateway.batches().at(0).run_digest_before().empty());
+}
+
+TEST_CASE("fork: a hole that is not yet in the stream goes up in its place [H-45]") {
+  GatewayBench gateway;
+  gateway.append(8);
+  const handoff::Progress stored = gateway.progress(3);
+  gateway.journal.salvage(Row(3), Row(5), "hole", gateway.random);
+  gateway.reset();
+  gateway.connect();
+  gateway.hear(gateway.answer(stored));
+  gateway.hear(gateway.answer(gateway.progress(0)));
+  CHECK(gateway.batches().at(0).records().record(0) == "hole");
+}
+
+TEST_CASE("fork: a roll-back below what is retained: the lost range counts on from the superseded place [H-46]") {
+  GatewayBench gateway;
+  gateway.append(10);
+  const handoff::Progress early = gateway.progress(3);
+  gateway.stream_from(10);
+  gateway.trim(Row(6));
+  gateway.reset();
+  gateway.append(1);
+  gateway.connect();
+  gateway.hear(gateway.answer(early));
+  const handoff::EpochStart& start = gateway.stored.back().start;
+  CHECK(start.first_row == Row(7));
+  CHECK(start.lost == handoff::Lost{"stream_rolled_back", Seq(4), Seq(6)});
+  CHECK(gateway.last_hello().lost().last_seq() == 6);
+  CHECK(alarmed(gateway, AlarmKind::stream_rolled_back));
+}
+
+TEST_CASE("fork: a stream that knows nothing any more gets all that is retained, and a loss in rows [H-46]") {
+  GatewayBench gateway;
+  gateway.append(5);
+  gateway.stream_from(5);
+  gateway.trim(Row(2));
+  gateway.reset();
+  gateway.connect();
+  gateway.hear(gateway.answer(std::nullopt));
+  const handoff::EpochStart& start = gateway.stored.back().start;
+  CHECK_FALSE(start.supersedes);
+  CHECK(start.first_row == Row(3));
+  CHECK(start.lost == handoff::Lost{"stream_rolled_back", Seq(1), Seq(2)});
+  CHECK_FALSE(gateway.last_hello().has_supersedes());
+}
+
+TEST_CASE("fork: rows that were trimmed because they are in the stream are not lost [H-46]") {
+  GatewayBench gateway;
+  gateway.append(5);
+  const handoff::Progress all = gateway.progress(5);
+  gateway.stream_from(5);
+  gateway.trim(Row(5));
+  gateway.reset();
+  gateway.append(2);
+  gateway.connect();
+  gateway.hear(gateway.answer(foreign(gateway, all)));
+  CHECK(gateway.stored.back().start.first_row == Row(6));
+  CHECK_FALSE(gateway.stored.back().start.lost);
+}
+
+TEST_CASE("fork: a new disk supersedes what is stored and says that nobody knows what is missing [H-47]") {
+  GatewayBench gateway;
+  gateway.append(2);
+  const handoff::Progress stored = with_unknown_runs(gateway, 2);
+  gateway.connect();
+  gateway.hear(gateway.answer(stored));
+  const handoff::EpochStart& start = gateway.stored.at(0).start;
+  CHECK(start.first_row == Row(1));
+  CHECK(start.supersedes == stored.place);
+  CHECK(start.lost == handoff::Lost{"disk_replaced", Seq(41), Seq(0)});
+}
+
+TEST_CASE("fork: an accepted epoch that follows something is told in the stream, an ordinary beginning is not [H-48]") {
+  GatewayBench ordinary;
+  ordinary.append(1);
+  ordinary.stream_from(0);
+  CHECK(ordinary.notices.empty());
+
+  GatewayBench gateway;
+  gateway.append(1);
+  gateway.connect();
+  gateway.hear(gateway.answer(with_unknown_runs(gateway, 1)));
+  CHECK(gateway.notices.empty());
+  gateway.hear(gateway.answer(gateway.progress(0)));
+  REQUIRE(gateway.notices.size() == 1);
+  CHECK(gateway.notices[0].name == "journal_epoch_started");
+  CHECK(gateway.journal.epoch().accepted);
+  gateway.reset();
+  gateway.connect();
+  gateway.hear(gateway.answer(gateway.progress(0)));
+  CHECK(gateway.notices.size() == 1);
+}
+
+TEST_CASE("fork: a long way back is read in bounded steps") {
+  GatewayBench gateway({.batch_events = 4});
+  gateway.append(50);
+  gateway.stream_from(50);
+  const std::size_t reads = gateway.reads;
+  gateway.reset();
+  gateway.connect();
+  gateway.hear(gateway.answer(gateway.progress(30)));
+  CHECK(gateway.sender->acked() == Row(30));
+  CHECK(gateway.reads - reads >= 8);
+}
