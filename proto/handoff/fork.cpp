@@ -28,6 +28,15 @@ void doubt(Coverage& coverage, const RunExtent& own, Row through) {
   coverage.doubtful_through = std::max(coverage.doubtful_through, through);
 }
 
+// The stream has rows of this run, but none of those that are retained: it has all rows before the run, at least.
+// Before the first one retained there is a hole, which voids the digest, or what was trimmed.
+void cover_before(Coverage& coverage, const RunProgress& stored, const RunExtent& own, const JournalView& view) {
+  const Row before = view.segments.first_of(own.run) - 1;
+  coverage.covered = before > view.base.row ? Mark{.row = before} : view.base;
+  const std::uint64_t index = view.segments.index_of(before.next()).value();
+  if (before == view.base.row && index > stored.count) coverage.trimmed = index - stored.count;
+}
+
 void cover_with(Coverage& coverage, const base::Hasher& hasher, const RunProgress& stored, const RunExtent& own,
                 const JournalView& view) {
   const bool is_void = own.digest_void || !stored.digest;
@@ -35,12 +44,10 @@ void cover_with(Coverage& coverage, const base::Hasher& hasher, const RunProgres
   coverage.known = true;
   const Row row = view.segments.last_covered(own.run, stored.count, view.next);
   if (!is_void && stored.count > own.length) return doubt(coverage, own, row);
+  if (row == Row(0)) return cover_before(coverage, stored, own, view);
   if (row < view.base.row) {  // the stream was rolled back to rows that are no longer here
-    const Row oldest = view.base.row.next();
-    const bool begins_later = row == Row(0) && oldest < view.next && view.segments.of(oldest).run == own.run;
     coverage.covered = view.base;
-    if (begins_later) coverage.trimmed = view.segments.index_of(oldest).value() - stored.count;
-    if (row > Row(0)) coverage.trimmed = view.base.row - row;
+    coverage.trimmed = view.base.row - row;
     return;
   }
   const auto mark = view.mark_at(hasher, row);

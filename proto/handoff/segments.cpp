@@ -40,6 +40,13 @@ Row Segments::last_covered(const Run& run, std::uint64_t count, Row next) const 
   return Row(0);
 }
 
+Row Segments::first_of(const Run& run) const {
+  const auto found =
+      std::find_if(list_.begin(), list_.end(), [&run](const Segment& segment) { return segment.run == run; });
+  ASSERT(found != list_.end());
+  return found->first_row;
+}
+
 std::vector<RunExtent> Segments::runs(Row next) const {
   std::vector<RunExtent> runs;
   for (auto segment = list_.end(); segment != list_.begin();) {

@@ -28,6 +28,8 @@ class Segments {
   [[nodiscard]] std::uint64_t run_length_from(Row row, std::uint64_t limit) const;
   // The last row of `run` with an index below `count`; row 0 when there is none.
   [[nodiscard]] Row last_covered(const Run& run, std::uint64_t count, Row next) const;
+  // The first retained row of a run that has some. A segment may begin before the oldest row.
+  [[nodiscard]] Row first_of(const Run& run) const;
   // Newest first.
   [[nodiscard]] std::vector<RunExtent> runs(Row next) const;
 

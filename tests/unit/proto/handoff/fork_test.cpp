@@ -266,6 +266,21 @@ TEST_CASE("fork: runs that a salvage cut are covered by count alone [H-45]") {
   CHECK(gateway.batches().at(0).run_digest_before().empty());
 }
 
+TEST_CASE("fork: a run of which only rows before the hole's end are in the stream covers all runs before it [H-45]") {
+  GatewayBench gateway;
+  gateway.append(4);
+  gateway.reset();
+  gateway.append(4);
+  const handoff::Progress stored = gateway.progress(6);  // two rows of the second run
+  gateway.journal.salvage(Row(4), Row(7), "hole", gateway.random);
+  gateway.reset();
+  gateway.connect();
+  gateway.hear(gateway.answer(stored));
+  CHECK(gateway.stored.at(0).start.first_row == Row(4));
+  gateway.hear(gateway.answer(gateway.progress(0)));
+  CHECK(gateway.batches().at(0).records().record(0) == "hole");
+}
+
 TEST_CASE("fork: a hole that is not yet in the stream goes up in its place [H-45]") {
   GatewayBench gateway;
   gateway.append(8);
