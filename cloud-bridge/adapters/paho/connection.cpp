@@ -225,6 +225,11 @@ class Connection::Session final : public mqtt::iaction_listener {
       set_nodelay_towards(settings.port);
       subscribe(filters);
       finish_attempt();
+    } catch (const mqtt::exception& exception) {
+      // MQTT's own reasons come as return codes from 128 on.
+      const int code = exception.get_return_code();
+      fail_attempt(settings, code >= 128 ? fmt::format("the broker refuses: {}", mqtt::exception::reason_code_str(code))
+                                         : exception.what());
     } catch (const std::exception& exception) {
       fail_attempt(settings, exception.what());
     }

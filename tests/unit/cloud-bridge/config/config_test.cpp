@@ -1,0 +1,158 @@
+#include "cloud-bridge/config/config.hpp"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+std::string errors(std::string_view text) {
+  const auto config = config::parse(text, "bridge.toml");
+  std::string all;
+  if (config) return all;
+  for (const auto& error : config.error()) all += error.text() + "\n";
+  REQUIRE_FALSE(all.empty());
+  return all;
+}
+
+bool says(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("config: an empty file is the whole default bridge") {
+  const auto config = config::parse("", "bridge.toml");
+  REQUIRE(config);
+  CHECK(config->bridge_id == "bridge-1");
+  CHECK(config->broker.host == "127.0.0.1");
+  CHECK(config->broker.port == 1883);
+  CHECK_FALSE(config->broker.tls);
+  CHECK(config->stream_kind == "sqlite");
+  CHECK(config->sqlite.path == "stream.db");
+  CHECK(config->kafka.events_topic == "tillstream.events");
+  CHECK(config->kafka.gateways_topic == "tillstream.gateways");
+  CHECK(config->kafka.progress_topic == "tillstream.progress");
+  CHECK(config->kafka.dead_letter_topic == "tillstream.dead-letter");
+  CHECK(config->admin.listen == "127.0.0.1:8810");
+}
+
+TEST_CASE("config: every key is taken") {
+  const auto config = config::parse(R"(
+[bridge]
+id = "bridge-7"
+[broker]
+url = "mqtts://broker.example:8884"
+ca = "ca.pem"
+certificate = "c.pem"
+key = "k.pem"
+username = "u"
+password_file = "p"
+unreachable_after = "1min"
+[stream]
+kind = "sqlite"
+[stream.sqlite]
+path = "/var/lib/tillstream/stream.db"
+quota = "1GiB"
+wal_max = "64MiB"
+[stream.kafka]
+properties = { "security.protocol" = "SASL_SSL" }
+[limits]
+memory = "128MiB"
+queue = "16MiB"
+gateways = 1000
+transaction_events = 100
+transaction_bytes = "4MiB"
+[admin]
+listen = "0.0.0.0:8810"
+token_file = "t"
+tls = { certificate = "a.pem", key = "b.pem" }
+readers_max = 8
+commit_stalled_after = "20s"
+[log]
+level = "debug"
+format = "json"
+)",
+                                    "bridge.toml");
+  REQUIRE(config);
+  CHECK(config->broker.tls->certificate == "c.pem");
+  CHECK(config->broker.port == 8884);
+  CHECK(config->broker.unreachable_after == 1min);
+  CHECK(config->sqlite.bytes_max == 1ULL << 30U);
+  CHECK(config->kafka.properties.size() == 1);
+  CHECK(config->limits.transaction_events == 100);
+  CHECK(config->admin.tls->key == "b.pem");
+  CHECK(config->log.format == "json");
+}
+
+TEST_CASE("config: what is wrong is said with file, line, key and what is allowed, all at once") {
+  const std::string text =
+      errors("[bridge]\nid = \"Bridge 1\"\n[limits]\ntransaction_events = 0\n[broker]\nurl = \"http://x\"\n");
+  CHECK(says(text, "bridge.toml:2"));
+  CHECK(says(text, "bridge.id"));
+  CHECK(says(text, "bridge.toml:4"));
+  CHECK(says(text, "limits.transaction_events"));
+  CHECK(says(text, "bridge.toml:6"));
+  CHECK(says(text, "mqtts://HOST"));
+}
+
+TEST_CASE("config: an unknown key names the nearest known one") {
+  CHECK(says(errors("[broker]\nurll = \"mqtt://127.0.0.1\"\n"), "url"));
+  CHECK(says(errors("[streem]\nkind = \"sqlite\"\n"), "stream"));
+}
+
+TEST_CASE("config: plain MQTT leaves this machine only when that is asked for") {
+  CHECK(says(errors("[broker]\nurl = \"mqtt://broker.example\"\n"), "allow_plaintext"));
+  CHECK(errors("[broker]\nurl = \"mqtt://broker.example\"\nallow_plaintext = true\n").empty());
+  for (const char* url : {"mqtt://127.0.0.1", "mqtt://localhost:1", "mqtt://[::1]:1883", "mqtts://broker.example"}) {
+    CHECK(errors("[broker]\nurl = \"" + std::string(url) + "\"\n").empty());
+  }
+  CHECK(says(errors("[broker]\nurl = \"mqtt://127.0.0.1\"\nca = \"x.pem\"\n"), "mqtts://"));
+  CHECK(says(errors("[broker]\nurl = \"mqtts://b\"\ncertificate = \"x.pem\"\n"), "broker.key"));
+}
+
+TEST_CASE("config: the admin port leaves this machine only with tls and a token") {
+  const std::string open = "[admin]\nlisten = \"0.0.0.0:8810\"\n";
+  const std::string tls = "tls = { certificate = \"a\", key = \"b\" }\n";
+  const std::string token = "token_file = \"t\"\n";
+  CHECK(says(errors(open), "admin.listen"));
+  CHECK(says(errors(open + tls), "admin.listen"));
+  CHECK(says(errors(open + token), "admin.listen"));
+  CHECK(errors(open + tls + token).empty());
+}
+
+TEST_CASE("config: what this build does not have, or what cannot work together, is refused") {
+  CHECK(says(errors("[stream]\nkind = \"kafka\"\n"), "stream.kind"));
+  CHECK(says(errors("[limits]\nmemory = \"8MiB\"\n"), "limits.transaction_bytes"));
+}
+
+TEST_CASE("config: a file that is missing, or that names one, is refused with what it is") {
+  const auto none = config::load("/nonexistent/bridge.toml");
+  REQUIRE_FALSE(none);
+  CHECK(says(none.error().at(0).text(), "/nonexistent/bridge.toml"));
+  char path[] = "/tmp/tillstream-config-XXXXXX";
+  const int descriptor = mkstemp(path);
+  REQUIRE(descriptor >= 0);
+  const std::string text = "[broker]\nurl = \"mqtts://b\"\nca = \"/nonexistent/ca.pem\"\n";
+  REQUIRE(write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  close(descriptor);
+  const auto named = config::load(path);
+  std::remove(path);
+  REQUIRE_FALSE(named);
+  CHECK(says(named.error().at(0).text(), std::string(path) + ":3"));
+  CHECK(says(named.error().at(0).text(), "/nonexistent/ca.pem"));
+}
+
+TEST_CASE("broker url: takes hosts and ports as they are written, and nothing else") {
+  using config::parse_broker_url;
+  CHECK(parse_broker_url("mqtt://h")->port == 1883);
+  CHECK(parse_broker_url("mqtts://h/")->port == 8883);
+  CHECK(parse_broker_url("mqtts://[fe80::1]:99")->host == "fe80::1");
+  for (const char* url : {"", "h", "mqtt://", "mqtt://:1883", "mqtt://h:0", "mqtt://h:65536", "mqtt://h:x",
+                          "mqtt://u:p@h", "mqtt://h:1x", "mqtt://h/topic", "mqtt://[::1", "ws://h", "MQTT://h"}) {
+    CAPTURE(url);
+    CHECK_FALSE(parse_broker_url(url));
+  }
+}
