@@ -26,7 +26,7 @@ class Outbox {
     if (ack.has_nonce()) {
       waiting.answer = std::move(ack);
       waiting.plain.reset();  // what came before the answer is old news
-    } else {
+    } else if (!waiting.answer || !says_the_same(*waiting.answer, ack)) {
       waiting.plain = std::move(ack);
     }
   }
@@ -51,6 +51,11 @@ class Outbox {
   }
 
  private:
+  static bool says_the_same(const tillstream::v1::Ack& answer, const tillstream::v1::Ack& plain) {
+    return answer.epoch() == plain.epoch() && answer.seq() == plain.seq() && answer.digest() == plain.digest() &&
+           answer.credit_bytes() == plain.credit_bytes() && answer.reason() == plain.reason();
+  }
+
   struct Waiting {
     std::optional<tillstream::v1::Ack> answer;  // goes first
     std::optional<tillstream::v1::Ack> plain;

@@ -52,7 +52,7 @@ void ShardGroup::on_owned(const std::vector<v1::Progress>& progress, bool may_be
   ++counters_.takeovers;
   ledger_.restore(progress);
   if (!offline_since_ && !online()) offline_since_ = now.instant;
-  tell_credit(now);
+  // Credit is told with the answer to each gateway's Hello, which Owner asks for.
   if (online()) greet();
 }
 
