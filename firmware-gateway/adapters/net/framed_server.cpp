@@ -1,0 +1,363 @@
+#include "firmware-gateway/adapters/net/framed_server.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+
+#include <array>
+#include <list>
+#include <utility>
+
+#include "firmware-gateway/terminal/answer_queue.hpp"
+#include "firmware-gateway/terminal/framed.hpp"
+#include "firmware-gateway/terminal/json_event.hpp"
+#include "proto/platform/listen_address.hpp"
+#include "proto/platform/tls_context.hpp"
+
+namespace net {
+
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+using Clock = std::chrono::steady_clock;
+using TlsContext = std::shared_ptr<asio::ssl::context>;
+
+constexpr auto sweep_interval = std::chrono::milliseconds(500);
+constexpr auto accept_pause = std::chrono::milliseconds(100);
+constexpr std::size_t read_bytes = 16 * 1024;
+// Answers gathered into one write.
+constexpr std::size_t write_bytes = 64 * 1024;
+
+// What all sessions of a server share.
+struct Shared {
+  FramedSettings settings;
+  Intake& intake;
+  std::size_t connections = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t dropped = 0;
+  bool stopping = false;
+};
+
+class Session {
+ public:
+  virtual ~Session() = default;
+  virtual void start() = 0;
+  virtual void stop_reading() = 0;
+  virtual void sweep(Clock::time_point now) = 0;
+  virtual void abort() = 0;
+};
+
+void close_socket(tcp::socket& socket) {
+  error_code ignored;
+  socket.shutdown(tcp::socket::shutdown_both, ignored);
+  socket.close(ignored);
+}
+
+template <class Stream>
+class StreamSession final : public Session, public std::enable_shared_from_this<StreamSession<Stream>> {
+ public:
+  StreamSession(std::shared_ptr<Shared> shared, Stream stream, TlsContext tls, redact::Channel channel)
+      : shared_(std::move(shared)), tls_(std::move(tls)), stream_(std::move(stream)), channel_(channel) {
+    ++shared_->connections;
+  }
+  StreamSession(const StreamSession&) = delete;
+  StreamSession& operator=(const StreamSession&) = delete;
+  ~StreamSession() override {
+    redact::wipe(bytes_.data(), bytes_.size());
+    --shared_->connections;
+  }
+
+  void start() override {
+    if constexpr (std::is_same_v<Stream, tcp::socket>) {
+      read();
+    } else {
+      read_since_ = Clock::now();
+      stream_.async_handshake(asio::ssl::stream_base::server,
+                              [self = this->shared_from_this()](const error_code& error) {
+                                self->read_since_.reset();
+                                if (error) return self->abort();
+                                self->read();
+                              });
+    }
+  }
+
+  // What was read is answered, then the connection ends.
+  void stop_reading() override {
+    ended_ = true;
+    finish_when_done();
+  }
+
+  void sweep(Clock::time_point now) override {
+    const bool slow_read = read_since_ && now - *read_since_ > shared_->settings.slow_read;
+    const bool slow_write = write_since_ && now - *write_since_ > shared_->settings.slow_write;
+    if (!slow_read && !slow_write) return;
+    ++shared_->dropped;
+    abort();
+  }
+
+  void abort() override {
+    aborted_ = true;
+    close_socket(socket());
+  }
+
+ private:
+  [[nodiscard]] tcp::socket& socket() {
+    if constexpr (std::is_same_v<Stream, tcp::socket>) {
+      return stream_;
+    } else {
+      return stream_.next_layer();
+    }
+  }
+
+  void read() {
+    if (reading_ || ended_ || aborted_ || answers_.full()) return;
+    reading_ = true;
+    stream_.async_read_some(asio::buffer(bytes_),
+                            [self = this->shared_from_this()](const error_code& error, std::size_t count) {
+                              self->reading_ = false;
+                              self->on_read(error, count);
+                            });
+  }
+
+  void on_read(const error_code& error, std::size_t count) {
+    if (aborted_) return;
+    if (error) {
+      ended_ = true;
+      return finish_when_done();
+    }
+    reader_.add({bytes_.data(), count});
+    take_frames();
+    read();
+  }
+
+  // As many frames as there is room for answers; the rest stays in the reader.
+  void take_frames() {
+    while (!ended_ && !aborted_ && !answers_.full()) {
+      auto next = reader_.next();
+      if (std::holds_alternative<terminal::FrameReader::NeedMore>(next)) break;
+      if (std::holds_alternative<terminal::FrameReader::TooLarge>(next)) {
+        ++shared_->dropped;
+        ended_ = true;
+        answer(answers_.open(), terminal::event_too_large());
+        break;
+      }
+      submit(std::get<terminal::FrameReader::Frame>(next).payload);
+    }
+    const bool in_frame = reader_.mid_frame() && !answers_.full();
+    if (!in_frame) {
+      read_since_.reset();
+    } else if (!read_since_) {
+      read_since_ = Clock::now();
+    }
+  }
+
+  void submit(std::string_view payload) {
+    const auto slot = answers_.open();
+    auto draft = terminal::read_submit(payload);
+    if (!draft) return answer(slot, std::move(draft.error()));
+    shared_->intake.submit(
+        std::move(*draft), channel_,
+        [self = this->shared_from_this(), slot](const terminal::Answer& given) { self->answer(slot, given); });
+  }
+
+  void answer(terminal::AnswerQueue::Slot slot, const terminal::Answer& given) {
+    answers_.fill(slot, terminal::to_frame(given));
+    write();
+  }
+
+  void write() {
+    if (writing_ || aborted_) return;
+    out_.clear();
+    while (out_.size() < write_bytes) {
+      auto frame = answers_.pop();
+      if (!frame) break;
+      out_ += *frame;
+    }
+    if (out_.empty()) return finish_when_done();
+    writing_ = true;
+    write_since_ = Clock::now();
+    asio::async_write(stream_, asio::buffer(out_),
+                      [self = this->shared_from_this()](const error_code& error, std::size_t) {
+                        self->writing_ = false;
+                        self->write_since_.reset();
+                        if (error) return self->abort();
+                        // Room for answers again: frames may wait in the reader.
+                        self->take_frames();
+                        self->write();
+                        self->read();
+                      });
+  }
+
+  void finish_when_done() {
+    if (!ended_ || writing_ || aborted_ || answers_.size() > 0) return;
+    abort();
+  }
+
+  std::shared_ptr<Shared> shared_;
+  TlsContext tls_;
+  Stream stream_;
+  redact::Channel channel_;
+  terminal::FrameReader reader_;
+  terminal::AnswerQueue answers_;
+  std::array<char, read_bytes> bytes_{};
+  std::string out_;
+  bool reading_ = false;
+  bool writing_ = false;
+  // The peer has ended its side, or broke the protocol: answers still go out.
+  bool ended_ = false;
+  bool aborted_ = false;
+  std::optional<Clock::time_point> read_since_;
+  std::optional<Clock::time_point> write_since_;
+};
+
+using PlainSession = StreamSession<tcp::socket>;
+using TlsSession = StreamSession<asio::ssl::stream<tcp::socket>>;
+
+class AsioFramedServer final : public FramedServer {
+ public:
+  AsioFramedServer(asio::io_context& io, const FramedSettings& settings, Intake& intake, TlsContext tls)
+      : shared_(std::make_shared<Shared>(Shared{.settings = settings, .intake = intake})),
+        tls_(std::move(tls)),
+        acceptor_(io),
+        pause_(io),
+        sweeper_(io) {}
+  AsioFramedServer(const AsioFramedServer&) = delete;
+  AsioFramedServer& operator=(const AsioFramedServer&) = delete;
+  ~AsioFramedServer() override {
+    *alive_ = false;
+    for (const auto& weak : sessions_) {
+      if (const auto session = weak.lock()) session->abort();
+    }
+  }
+
+  [[nodiscard]] error_code listen(const platform::ListenAddress& address) {
+    error_code error;
+    const auto host = asio::ip::make_address(address.host, error);
+    if (error) return error;
+    const tcp::endpoint endpoint(host, address.port);
+    acceptor_.open(endpoint.protocol(), error);
+    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) acceptor_.bind(endpoint, error);
+    if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+    if (error) return error;
+    accept();
+    sweep();
+    return {};
+  }
+
+  [[nodiscard]] std::string address() const override {
+    error_code ignored;
+    const auto endpoint = acceptor_.local_endpoint(ignored);
+    const std::string host = endpoint.address().to_string();
+    return (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(endpoint.port());
+  }
+  [[nodiscard]] std::size_t connections() const override { return shared_->connections; }
+  [[nodiscard]] std::uint64_t refused_connections() const override { return shared_->refused; }
+  [[nodiscard]] std::uint64_t dropped_connections() const override { return shared_->dropped; }
+
+  void stop() override {
+    shared_->stopping = true;
+    error_code ignored;
+    acceptor_.close(ignored);
+    pause_.cancel();
+    sweeper_.cancel();
+    for (const auto& weak : sessions_) {
+      if (const auto session = weak.lock()) session->stop_reading();
+    }
+  }
+
+  [[nodiscard]] std::expected<void, std::string> reload_tls() override {
+    if (!shared_->settings.tls) return {};
+    auto tls = platform::make_tls_context(*shared_->settings.tls);
+    if (!tls) return std::unexpected(tls.error());
+    tls_ = std::move(*tls);
+    return {};
+  }
+
+ private:
+  void accept() {
+    if (shared_->stopping) return;
+    acceptor_.async_accept([this, alive = alive_](const error_code& error, tcp::socket socket) {
+      if (!*alive || shared_->stopping) return;
+      // Out of descriptors: those who are served go on, and new ones wait.
+      if (error) return accept_later();
+      take(std::move(socket));
+      accept();
+    });
+  }
+
+  void accept_later() {
+    pause_.expires_after(accept_pause);
+    pause_.async_wait([this, alive = alive_](const error_code& error) {
+      if (*alive && !error) accept();
+    });
+  }
+
+  void take(tcp::socket socket) {
+    if (shared_->connections >= shared_->settings.max_connections) {
+      ++shared_->refused;
+      return close_socket(socket);
+    }
+    error_code ignored;
+    socket.set_option(tcp::no_delay(true), ignored);
+    socket.set_option(asio::socket_base::keep_alive(true), ignored);
+    const redact::Channel channel{.tls = tls_ != nullptr,
+                                  .peer_is_loopback = socket.remote_endpoint(ignored).address().is_loopback()};
+    std::shared_ptr<Session> session;
+    if (tls_) {
+      session = std::make_shared<TlsSession>(shared_, asio::ssl::stream<tcp::socket>(std::move(socket), *tls_), tls_,
+                                             channel);
+    } else {
+      session = std::make_shared<PlainSession>(shared_, std::move(socket), nullptr, channel);
+    }
+    sessions_.push_back(session);
+    session->start();
+  }
+
+  void sweep() {
+    sweeper_.expires_after(sweep_interval);
+    sweeper_.async_wait([this, alive = alive_](const error_code& error) {
+      if (!*alive || error) return;
+      const auto now = Clock::now();
+      sessions_.remove_if([](const auto& session) { return session.expired(); });
+      for (const auto& weak : sessions_) {
+        if (const auto session = weak.lock()) session->sweep(now);
+      }
+      sweep();
+    });
+  }
+
+  std::shared_ptr<Shared> shared_;
+  TlsContext tls_;
+  tcp::acceptor acceptor_;
+  asio::steady_timer pause_;
+  asio::steady_timer sweeper_;
+  std::list<std::weak_ptr<Session>> sessions_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace
+
+std::expected<std::unique_ptr<FramedServer>, std::string> FramedServer::start(asio::io_context& io,
+                                                                              const FramedSettings& settings,
+                                                                              Intake& intake) {
+  const auto address = platform::parse_listen_address(settings.listen);
+  if (!address) return std::unexpected(settings.listen + ": " + address.error());
+  TlsContext tls;
+  if (settings.tls) {
+    auto context = platform::make_tls_context(*settings.tls);
+    if (!context) return std::unexpected(context.error());
+    tls = std::move(*context);
+  }
+  auto server = std::make_unique<AsioFramedServer>(io, settings, intake, std::move(tls));
+  if (const error_code error = server->listen(*address)) {
+    return std::unexpected(platform::listen_error(settings.listen, error.value()));
+  }
+  return server;
+}
+
+}  // namespace net

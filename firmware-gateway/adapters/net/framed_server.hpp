@@ -1,0 +1,48 @@
+// FramedServer: the framed protocol over TCP, plain or with TLS. Frames in, answers back in the order of the requests.
+//
+// Bounded: max_connections (one more is closed at once), pipelined_requests_max a connection (a connection that has so
+// many open is read no further until answers have left), slow_read for a frame that has begun, slow_write for a peer
+// that takes nothing.
+//
+// Everything happens on the thread that runs the io_context. Destroy it before the intake.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "firmware-gateway/adapters/net/intake.hpp"
+#include "proto/platform/http_server.hpp"
+
+namespace net {
+
+struct FramedSettings {
+  std::string listen;
+  std::optional<platform::TlsFiles> tls;
+  std::size_t max_connections = 512;
+  std::chrono::milliseconds slow_read{10'000};
+  std::chrono::milliseconds slow_write{30'000};
+};
+
+class FramedServer {
+ public:
+  // The error names the address, the cause and the remedy.
+  [[nodiscard]] static std::expected<std::unique_ptr<FramedServer>, std::string> start(boost::asio::io_context& io,
+                                                                                       const FramedSettings& settings,
+                                                                                       Intake& intake);
+  virtual ~FramedServer() = default;
+
+  [[nodiscard]] virtual std::string address() const = 0;
+  [[nodiscard]] virtual std::size_t connections() const = 0;
+  [[nodiscard]] virtual std::uint64_t refused_connections() const = 0;
+  // Connections closed for a frame that was too large or too slow, or for a peer that reads no answers.
+  [[nodiscard]] virtual std::uint64_t dropped_connections() const = 0;
+  // Accepts and reads nothing more; what was read is still answered.
+  virtual void stop() = 0;
+  [[nodiscard]] virtual std::expected<void, std::string> reload_tls() = 0;
+};
+
+}  // namespace net

@@ -1,0 +1,20 @@
+// Intake: the gateway as the doors see it. Events in, answers back, on the loop's thread.
+#pragma once
+
+#include <functional>
+
+#include "firmware-gateway/redact/card_guard.hpp"
+#include "firmware-gateway/terminal/answer.hpp"
+
+namespace net {
+
+class Intake {
+ public:
+  using Answered = std::function<void(terminal::Answer)>;
+
+  virtual ~Intake() = default;
+  // `answered` is called exactly once, later or at once.
+  virtual void submit(redact::Draft draft, redact::Channel channel, Answered answered) = 0;
+};
+
+}  // namespace net

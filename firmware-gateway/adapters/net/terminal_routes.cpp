@@ -1,0 +1,70 @@
+#include "firmware-gateway/adapters/net/terminal_routes.hpp"
+
+#include <utility>
+
+#include "firmware-gateway/terminal/http.hpp"
+#include "firmware-gateway/terminal/json_event.hpp"
+#include "firmware-gateway/terminal/ndjson.hpp"
+
+namespace net {
+
+namespace {
+
+platform::HttpResponse to_response(terminal::HttpAnswer answer) {
+  return {.status = answer.status,
+          .content_type = std::move(answer.content_type),
+          .body = std::move(answer.body),
+          .headers = std::move(answer.headers)};
+}
+
+void submit_event(Intake& intake, redact::Channel channel, std::string& body,
+                  std::shared_ptr<platform::Responder> responder) {
+  auto draft = terminal::read_json_event(body);
+  redact::wipe(body);
+  if (!draft) return responder->send(to_response(terminal::to_http(std::move(draft.error()))));
+  intake.submit(std::move(*draft), channel, [responder = std::move(responder)](const terminal::Answer& answer) {
+    responder->send(to_response(terminal::to_http(answer)));
+  });
+}
+
+void submit_batch(Intake& intake, redact::Channel channel, std::string& body,
+                  const std::shared_ptr<platform::Responder>& responder) {
+  auto lines = terminal::read_batch(body);
+  redact::wipe(body);
+  if (!lines) return responder->send(to_response(terminal::to_http(std::move(lines.error()))));
+  const auto batch = std::make_shared<terminal::BatchAnswer>(lines->size());
+  for (std::size_t i = 0; i < lines->size(); ++i) {
+    const auto answered = [batch, i, responder](const terminal::Answer& answer) {
+      batch->set(i, answer);
+      if (batch->complete()) responder->send(to_response(batch->to_http()));
+    };
+    auto& line = (*lines)[i];
+    if (line) {
+      intake.submit(std::move(*line), channel, answered);
+    } else {
+      answered(std::move(line.error()));
+    }
+  }
+}
+
+}  // namespace
+
+platform::HttpHandler terminal_routes(Intake& intake) {
+  return [&intake](platform::HttpRequest request, std::shared_ptr<platform::Responder> responder) {
+    auto route = terminal::route(request.method, request.path, request.content_type);
+    if (auto* answer = std::get_if<terminal::HttpAnswer>(&route))
+      return responder->send(to_response(std::move(*answer)));
+    const redact::Channel channel{.tls = request.tls, .peer_is_loopback = request.peer_is_loopback};
+    if (std::get<terminal::Submission>(route) == terminal::Submission::event) {
+      submit_event(intake, channel, request.body, std::move(responder));
+    } else {
+      submit_batch(intake, channel, request.body, responder);
+    }
+  };
+}
+
+std::size_t terminal_body_bytes_max(std::string_view /*method*/, std::string_view path) {
+  return terminal::body_bytes_max(path);
+}
+
+}  // namespace net

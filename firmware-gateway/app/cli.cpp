@@ -1,0 +1,89 @@
+#include <CLI/CLI.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "firmware-gateway/app/command_line.hpp"
+#include "proto/base/text.hpp"
+
+namespace app {
+
+namespace {
+
+constexpr std::string_view footer =
+    "Exit status: 0 done; 1 failed; 2 wrong use; 78 configuration refused (stderr says file, line, key, what is wrong, "
+    "what is "
+    "allowed).\n"
+    "Signals: SIGTERM and SIGINT end it within 5 s, the running transaction finished; SIGHUP reads the configuration, "
+    "keys and\n"
+    "certificates again (a bad one is refused and the old one kept).\n\n"
+    "Ports (each in gateway.toml; port 0: any free one, see status):\n"
+    "  terminals.http    POST /v1/events, POST /v1/events/batch\n"
+    "  terminals.framed  4-byte length + protobuf (proto/wire/framed.proto)\n"
+    "  admin             / /healthz /readyz /metrics /v1/status, GET /v1/events?terminal_id=&terminal_ref=,\n"
+    "                    POST /v1/journal/verify, POST /v1/journal/export\n\n"
+    "Keys beside those of the manual: card.token_key_name (default: derived from the key), admin.token_file (0600; "
+    "asked for as\n"
+    "\"Authorization: Bearer …\", needed off loopback).";
+
+constexpr std::array<std::string_view, 8> words = {"run",    "check",   "status", "journal",
+                                                   "verify", "salvage", "export", "--config"};
+
+// "did you mean …": for the first word on the line that nobody knows.
+std::string suggestion(int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = std::string_view(argv[i]).substr(0, std::string_view(argv[i]).find('='));
+    const bool known = std::ranges::find(words, word) != words.end();
+    if (known) {
+      if (word == "--config") ++i;
+      continue;
+    }
+    const std::string_view near = base::nearest(word, words);
+    if (!near.empty()) return fmt::format("; did you mean '{}'?", near);
+  }
+  return {};
+}
+
+}  // namespace
+
+std::variant<Command, Message> parse_command_line(int argc, const char* const* argv) {
+  CLI::App cli(
+      "The gateway of Tillstream: takes events from terminals, keeps them on disk, and sends them to the central "
+      "stream.",
+      "tillstream-gateway");
+  cli.footer(std::string(footer));
+  cli.require_subcommand(1);
+  Command command;
+  const auto add = [&](CLI::App& parent, const char* name, const char* help, Action action) {
+    CLI::App* const sub = parent.add_subcommand(name, help);
+    sub->add_option("--config", command.config, "the configuration, gateway.toml")->required()->type_name("FILE");
+    sub->callback([&command, action] { command.action = action; });
+  };
+  add(cli, "run", "run the gateway until SIGTERM", Action::run);
+  add(cli, "check", "check the configuration only; prints ok, and warnings", Action::check);
+  add(cli, "status", "print the status of the running gateway as JSON", Action::status);
+  CLI::App* const journal = cli.add_subcommand("journal", "look after the journal");
+  journal->require_subcommand(1);
+  add(*journal, "verify", "read every row and report damage; changes nothing", Action::journal_verify);
+  add(*journal, "salvage", "set the journal aside and make a new one of what can be read (gateway stopped)",
+      Action::journal_salvage);
+  add(*journal, "export", "print every event as a line of JSON, oldest first", Action::journal_export);
+  try {
+    cli.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    // The help of the command that was asked about.
+    const CLI::App* asked = &cli;
+    while (!asked->get_subcommands().empty()) asked = asked->get_subcommands().front();
+    return Message{.text = asked->help(), .exit_status = 0};
+  } catch (const CLI::ParseError& error) {
+    return Message{.text = fmt::format("tillstream-gateway: {}{}\nSee tillstream-gateway --help.\n", error.what(),
+                                       suggestion(argc, argv)),
+                   .exit_status = 2};
+  }
+  return command;
+}
+
+}  // namespace app

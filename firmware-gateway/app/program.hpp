@@ -1,0 +1,23 @@
+// What each command does. Returns the exit status.
+#pragma once
+
+#include "firmware-gateway/config/config.hpp"
+
+namespace app {
+
+inline constexpr int exit_done = 0;
+inline constexpr int exit_failed = 1;
+inline constexpr int exit_config = 78;
+
+inline constexpr const char* version = TILLSTREAM_VERSION;
+
+[[nodiscard]] int run(const std::string& config_path, const config::Config& config);
+[[nodiscard]] int status(const config::Config& config);
+[[nodiscard]] int journal_verify(const config::Config& config);
+[[nodiscard]] int journal_salvage(const config::Config& config);
+[[nodiscard]] int journal_export(const config::Config& config);
+
+// What reading a configuration needs in this program.
+[[nodiscard]] const config::Needs& config_needs();
+
+}  // namespace app

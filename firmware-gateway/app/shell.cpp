@@ -1,0 +1,410 @@
+#include "firmware-gateway/app/shell.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+#include <boost/asio/post.hpp>
+
+#include <csignal>
+#include <utility>
+
+#include "firmware-gateway/adapters/net/terminal_routes.hpp"
+#include "firmware-gateway/app/events_lost.hpp"
+#include "firmware-gateway/app/program.hpp"
+#include "firmware-gateway/config/credentials.hpp"
+#include "proto/handoff/topics.hpp"
+#include "proto/platform/log.hpp"
+#include "proto/platform/system.hpp"
+
+namespace app {
+
+namespace {
+
+using namespace std::chrono_literals;
+namespace asio = boost::asio;
+namespace log = platform::log;
+
+constexpr auto tick_interval = 1s;
+constexpr unsigned ticks_a_certificate_check = 60;
+// The running transactions' answers go out within this; then the process ends, whatever else is open.
+constexpr auto stop_patience = 3s;
+constexpr unsigned stop_at_last_seconds = 5;
+constexpr auto stop_poll = 10ms;
+
+gateway::Settings machine_settings(const config::Config& config) {
+  gateway::Settings settings;
+  settings.gateway_id = config.gateway_id;
+  settings.version = version;
+  settings.sender.gateway_id = config.gateway_id;
+  settings.sender.program = fmt::format("tillstream-gateway {}", version);
+  settings.sender.window_events = config.uplink.window_events;
+  settings.sender.window_bytes = config.uplink.window_bytes;
+  settings.sender.batch_events = config.uplink.batch_events;
+  settings.sender.ack_timeout = config.uplink.ack_timeout;
+  settings.ingest.terminals = config.terminals;
+  settings.ingest.reference_reuse = config.reference_reuse;
+  settings.accept_card_numbers = config.card.accept;
+  settings.token_key = config.card.token_key;
+  settings.token_key_name = config.card.token_key_name;
+  return settings;
+}
+
+mqtt::BrokerSettings broker_settings(const config::Config& config) {
+  const std::string shard = handoff::shard_of(platform::hasher(), config.gateway_id);
+  return {.host = config.uplink.host,
+          .port = config.uplink.port,
+          .tls = config.uplink.tls,
+          .ca = config.uplink.ca,
+          .certificate = config.uplink.certificate,
+          .key = config.uplink.key,
+          .username = config.uplink.username,
+          .password_file = config.uplink.password_file,
+          .client_id = config.gateway_id,
+          .subscriptions = {handoff::down_topic(shard, config.gateway_id), handoff::owner_topic(shard)}};
+}
+
+std::optional<platform::TlsFiles> tls_files(const config::Listen& listen) {
+  if (!listen.tls) return std::nullopt;
+  return platform::TlsFiles{
+      .certificate = listen.tls->certificate, .key = listen.tls->key, .client_ca = listen.tls->client_ca};
+}
+
+// Everything that a terminal was told is on disk already, so ending here loses nothing.
+void end_at_last(int /*signal*/) {
+  constexpr std::string_view line = "tillstream-gateway: the disk or a connection hangs: ending anyway\n";
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
+  ::_exit(exit_done);
+}
+
+template <class Map>
+auto take(Map& map, gateway::Ticket ticket) {
+  auto node = map.extract(ticket);
+  return std::move(node.mapped());
+}
+
+}  // namespace
+
+Shell::Shell(std::string config_path, const config::Config& config)
+    : config_path_(std::move(config_path)),
+      config_(config),
+      random_(platform::make_random()),
+      journal_random_(platform::make_random()),
+      gateway_(machine_settings(config), zones_, platform::hasher(), *random_),
+      journal_desk_([this](gateway::JournalReply reply) {
+        gateway_.on_journal(std::move(reply), platform::now());
+        wake();
+      }),
+      access_(config.admin.token) {}
+
+Shell::~Shell() {
+  // The doors first: they refer to everything else.
+  http_.reset();
+  framed_.reset();
+  admin_.reset();
+  if (link_) lookup_hangs_ = link_->lookup_hangs();
+  link_.reset();
+  if (journal_) journal_->stop();
+}
+
+std::string Shell::run() {
+  if (auto error = open_journal(); !error.empty()) return error;
+  if (auto error = open_doors(); !error.empty()) return error;
+  open_link();
+  wait_for_signals();
+  gateway_.start(platform::now());
+  tick();
+  wake();
+  platform::notify_supervisor("READY=1");
+  log::info("gateway {} {} is ready", config_.gateway_id, version);
+  io_.run();
+  return {};
+}
+
+std::string Shell::open_journal() {
+  const sqlite::JournalSettings settings{
+      .gateway_id = config_.gateway_id,
+      .limits = {.quota_bytes = config_.journal.quota, .reserve_bytes = config_.journal.reserve},
+      .retention = config_.journal.retention,
+      .vfs = {}};
+  const sqlite::JournalNeeds needs{
+      .hasher = platform::hasher(), .random = *journal_random_, .make_notice = events_lost_notice(*journal_random_)};
+  auto opened = sqlite::JournalThread::start(
+      config_.state_dir, settings, needs,
+      {.post = [this](std::function<void()> work) { asio::post(io_, std::move(work)); },
+       .on_failed =
+           [this](journal::Error error, const std::string& detail) {
+             gateway_.on_journal_failed(error, detail, platform::now());
+             wake();
+           },
+       .on_reopen_failed =
+           [this](const sqlite::OpenError& error) {
+             gateway_.on_journal_reopen_failed(error.detail);
+             wake();
+           },
+       .on_reopened =
+           [this](const handoff::JournalState& state, const std::optional<sqlite::Salvaged>& salvaged) {
+             if (salvaged) report_salvage(*salvaged);
+             log::info("journal: open again");
+             gateway_.on_journal_opened(state, journal_->hash_key(), platform::now());
+             wake();
+           }});
+  if (!opened) return fmt::format("journal in {}: {}", config_.state_dir, opened.error().detail);
+  journal_ = std::move(*opened);
+  journal_desk_.attach(*journal_);
+  if (journal_->salvaged()) report_salvage(*journal_->salvaged());
+  gateway_.on_journal_opened(journal_->opened(), journal_->hash_key(), platform::now());
+  return {};
+}
+
+void Shell::report_salvage(const sqlite::Salvaged& salvaged) {
+  log::error("journal: damaged ({}); set aside as {}, {} events kept, {} holes reported in the stream", salvaged.reason,
+             salvaged.set_aside, salvaged.rows_kept, salvaged.holes);
+}
+
+std::string Shell::open_doors() {
+  auto http = platform::start_http_server(io_,
+                                          {.listen = config_.http.address,
+                                           .tls = tls_files(config_.http),
+                                           .max_connections = config_.max_connections,
+                                           .max_body_bytes = &net::terminal_body_bytes_max},
+                                          net::terminal_routes(*this));
+  if (!http) return http.error();
+  http_ = std::move(*http);
+  auto framed = net::FramedServer::start(
+      io_,
+      {.listen = config_.framed.address, .tls = tls_files(config_.framed), .max_connections = config_.max_connections},
+      *this);
+  if (!framed) return framed.error();
+  framed_ = std::move(*framed);
+  auto admin =
+      platform::start_http_server(io_, {.listen = config_.admin.listen.address, .tls = tls_files(config_.admin.listen)},
+                                  net::admin_routes(*this, access_));
+  if (!admin) return admin.error();
+  admin_ = std::move(*admin);
+  log::info("terminals: HTTP on {}, framed on {}; admin on {}", http_->address(), framed_->address(),
+            admin_->address());
+  return {};
+}
+
+void Shell::open_link() {
+  link_ = std::make_unique<mqtt::MosquittoLink>(broker_settings(config_), [this] {
+    // Many events, one wake-up.
+    if (!link_news_.exchange(true)) asio::post(io_, [this] { take_link_events(); });
+  });
+}
+
+void Shell::take_link_events() {
+  link_news_ = false;
+  if (!link_) return;
+  const base::Now now = platform::now();
+  for (auto& event : link_->take_events()) gateway_.on_link(std::move(event), now);
+  pump();
+}
+
+void Shell::wait_for_signals() {
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) signals_.add(signal);
+  signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    if (signal == SIGHUP) {
+      reload();
+    } else {
+      begin_stop(signal);
+    }
+    if (!stopping_) wait_for_signals();
+  });
+}
+
+void Shell::reload() {
+  auto reading = config::load(config_path_, config_needs());
+  for (const auto& error : reading.errors) log::error("{}", error.text());
+  if (!reading.config) return log::error("the new configuration is refused; the old one stays");
+  const auto restart = config::needs_restart(config_, *reading.config);
+  for (const auto key : restart) log::error("{}: {} changed, which needs a restart", config_path_, key);
+  if (!restart.empty()) return log::error("the new configuration is refused; the old one stays");
+  for (const auto& warning : reading.warnings) log::warn("{}", warning);
+  config_ = std::move(*reading.config);
+  log::configure(config_.log.level, config_.log.format);
+  access_ = platform::AdminAccess(config_.admin.token);
+  gateway_.reconfigure({.terminals = config_.terminals,
+                        .reference_reuse = config_.reference_reuse,
+                        .accept_card_numbers = config_.card.accept,
+                        .token_key = config_.card.token_key,
+                        .token_key_name = config_.card.token_key_name});
+  for (const auto& result : {http_->reload_tls(), framed_->reload_tls(), admin_->reload_tls()}) {
+    if (!result) log::error("{}; the old certificate stays", result.error());
+  }
+  link_->replace_settings(broker_settings(config_));
+  gateway_.renew_connection(platform::now());
+  read_certificate();
+  log::info("configuration and certificates read again");
+  wake();
+}
+
+void Shell::begin_stop(int signal) {
+  log::info("{}: stopping", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+  platform::notify_supervisor("STOPPING=1");
+  stopping_ = true;
+  ::signal(SIGALRM, &end_at_last);
+  ::alarm(stop_at_last_seconds);
+  stop_by_ = std::chrono::steady_clock::now() + stop_patience;
+  http_->stop();
+  framed_->stop();
+  gateway_.stop(platform::now());
+  pump();
+  finish_stop();
+}
+
+// Until every answer has left, or patience ends.
+void Shell::finish_stop() {
+  const bool answered =
+      answers_.empty() && gateway_.settled() && http_->connections() == 0 && framed_->connections() == 0;
+  if (answered || std::chrono::steady_clock::now() >= *stop_by_) {
+    admin_->stop();
+    io_.stop();
+    return;
+  }
+  stop_timer_.expires_after(stop_poll);
+  stop_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) finish_stop();
+  });
+}
+
+void Shell::tick() {
+  gateway_.on_clock(platform::clock_synced());
+  if (ticks_++ % ticks_a_certificate_check == 0) read_certificate();
+  platform::notify_supervisor("WATCHDOG=1");
+  ticker_.expires_after(tick_interval);
+  ticker_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) tick();
+  });
+}
+
+void Shell::read_certificate() {
+  const std::string& certificate = config_.uplink.certificate;
+  gateway_.on_certificate(certificate.empty() ? std::nullopt : config::days_left(certificate));
+}
+
+void Shell::wake() {
+  if (std::exchange(pump_due_, true)) return;
+  asio::post(io_, [this] { pump(); });
+}
+
+void Shell::pump() {
+  pump_due_ = false;
+  while (auto output = gateway_.poll(platform::now())) execute(*output);
+  set_timer();
+}
+
+void Shell::set_timer() {
+  const auto wakeup = gateway_.wakeup_at();
+  if (!wakeup) {
+    timer_.cancel();
+    return;
+  }
+  const base::Instant now = platform::now().instant;
+  timer_.expires_after(*wakeup <= now ? base::Instant::duration(0) : *wakeup - now);
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) pump();
+  });
+}
+
+void Shell::execute(gateway::Output& output) {
+  if (auto* reply = std::get_if<gateway::Reply>(&output)) {
+    take(answers_, reply->ticket)(std::move(reply->answer));
+  } else if (auto* request = std::get_if<gateway::JournalRequest>(&output)) {
+    journal_desk_.ask(std::move(*request));
+  } else if (const auto* connect = std::get_if<uplink::Connect>(&output)) {
+    link_->connect(connect->attempt);
+  } else if (const auto* disconnect = std::get_if<uplink::Disconnect>(&output)) {
+    link_->disconnect(disconnect->attempt);
+  } else if (auto* publish = std::get_if<gateway::Publish>(&output)) {
+    link_->publish(publish->attempt, publish->topic, std::move(publish->payload));
+  } else if (auto* found = std::get_if<gateway::HistoryFound>(&output)) {
+    take(lookups_, found->ticket)(std::move(found->events));
+  } else if (auto* verified = std::get_if<gateway::RowsVerified>(&output)) {
+    take(verifications_, verified->ticket)(std::move(verified->step));
+  } else if (auto* exported = std::get_if<gateway::RowsExported>(&output)) {
+    take(exports_, exported->ticket)(std::move(exported->rows));
+  } else if (const auto* line = std::get_if<gateway::LogLine>(&output)) {
+    log(*line);
+  }
+}
+
+void Shell::log(const gateway::LogLine& line) {
+  const auto level = line.severity == gateway::Severity::error     ? log::Level::error
+                     : line.severity == gateway::Severity::warning ? log::Level::warn
+                                                                   : log::Level::info;
+  log::write(level, line.text);
+}
+
+void Shell::submit(redact::Draft draft, redact::Channel channel, Answered answered) {
+  const gateway::Ticket ticket = next_ticket_;
+  ++next_ticket_;
+  answers_.emplace(ticket, std::move(answered));
+  gateway_.submit(std::move(draft), channel, ticket, platform::now());
+  wake();
+}
+
+void Shell::find_event(std::string terminal_id, std::string terminal_ref, Found found) {
+  const gateway::Ticket ticket = next_ticket_;
+  ++next_ticket_;
+  lookups_.emplace(ticket, std::move(found));
+  gateway_.find_event(std::move(terminal_id), std::move(terminal_ref), ticket);
+  wake();
+}
+
+void Shell::verify_rows(handoff::Row from, Verified verified) {
+  const gateway::Ticket ticket = next_ticket_;
+  ++next_ticket_;
+  verifications_.emplace(ticket, std::move(verified));
+  gateway_.verify_rows(from, ticket);
+  wake();
+}
+
+void Shell::read_rows(handoff::Row from, std::size_t max_rows, std::size_t max_bytes, Exported exported) {
+  const gateway::Ticket ticket = next_ticket_;
+  ++next_ticket_;
+  exports_.emplace(ticket, std::move(exported));
+  gateway_.export_rows(from, max_rows, max_bytes, ticket);
+  wake();
+}
+
+net::Desk::RowPlace Shell::place_of(handoff::Row row) const {
+  const auto place = gateway_.place_of(row);
+  return {.epoch = place ? base::to_hex(place->epoch.view()) : std::string(),
+          .seq = place ? place->seq.value() : 0,
+          .committed = row <= gateway_.sender().acked()};
+}
+
+status::Facts Shell::facts() const {
+  status::Facts facts = gateway_.facts(platform::now());
+  facts.listeners = {{.name = "http", .address = http_->address()},
+                     {.name = "framed", .address = framed_->address()},
+                     {.name = "admin", .address = admin_->address()}};
+  const auto add = [&](std::string_view name, std::string_view help, bool counter, std::uint64_t value,
+                       std::string_view door) {
+    facts.samples.push_back({.name = name,
+                             .help = help,
+                             .counter = counter,
+                             .value = static_cast<double>(value),
+                             .label = "door",
+                             .label_value = door});
+  };
+  constexpr std::string_view open_help = "Open connections of terminals";
+  add("connections", open_help, false, http_->connections(), "http");
+  add("connections", open_help, false, framed_->connections(), "framed");
+  constexpr std::string_view refused_help = "Connections closed because there were too many";
+  add("connections_refused_total", refused_help, true, http_->refused_connections(), "http");
+  add("connections_refused_total", refused_help, true, framed_->refused_connections(), "framed");
+  constexpr std::string_view bad_help = "Requests and frames that broke a limit or the protocol";
+  add("requests_refused_total", bad_help, true, http_->refused_requests(), "http");
+  add("requests_refused_total", bad_help, true, framed_->dropped_connections(), "framed");
+  if (link_) {
+    facts.samples.push_back({.name = "down_messages_dropped_total",
+                             .help = "Messages from the broker dropped because the loop took none",
+                             .counter = true,
+                             .value = static_cast<double>(link_->dropped())});
+  }
+  return facts;
+}
+
+}  // namespace app

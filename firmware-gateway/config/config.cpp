@@ -1,0 +1,336 @@
+#include "firmware-gateway/config/config.hpp"
+
+#include <fmt/format.h>
+
+#include "firmware-gateway/config/broker_url.hpp"
+#include "firmware-gateway/config/credentials.hpp"
+#include "proto/base/currency.hpp"
+#include "proto/handoff/topics.hpp"
+#include "proto/platform/listen_address.hpp"
+
+namespace config {
+
+namespace {
+
+using namespace std::chrono_literals;
+using platform::SettingsTable;
+
+constexpr std::uint64_t KiB = 1'024;
+constexpr std::uint64_t MiB = 1'024 * KiB;
+constexpr std::uint64_t GiB = 1'024 * MiB;
+constexpr std::size_t token_key_bytes = 32;
+constexpr std::size_t token_bytes_max = 4'096;
+constexpr std::size_t text_max = 64;
+constexpr int certificate_warning_days = 30;
+
+class Reader {
+ public:
+  Reader(const Needs& needs, std::vector<std::string>& warnings) : needs_(needs), warnings_(warnings) {}
+
+  [[nodiscard]] Config read(SettingsTable root) {
+    Config config;
+    read_gateway(root.table("gateway"), config);
+    read_journal(root.table("journal"), config.journal);
+    read_terminals(root, config);
+    read_card(root.table("card"), config.card);
+    read_uplink(root.table("uplink"), config);
+    read_admin(root.table("admin"), config.admin);
+    read_log(root.table("log"), config.log);
+    return config;
+  }
+
+ private:
+  static void read_gateway(SettingsTable table, Config& config) {
+    config.gateway_id = table.required_text("id", [](std::string_view id) -> std::optional<std::string> {
+      if (handoff::gateway_id_allowed(id)) return std::nullopt;
+      return fmt::format("is \"{}\"; allowed: 1 to 63 of a-z, 0-9 and -, but not \"all\"", id);
+    });
+    config.state_dir =
+        table.text("state_dir", "/var/lib/tillstream", [](std::string_view path) -> std::optional<std::string> {
+          if (!path.empty()) return std::nullopt;
+          return "is empty; needed: a folder of this gateway's own";
+        });
+  }
+
+  static void read_journal(SettingsTable table, Journal& journal) {
+    journal.quota = table.bytes("quota", "512MiB", 16 * MiB, 1'024 * GiB);
+    journal.reserve = table.bytes("reserve", "16MiB", 0, 1'024 * GiB);
+    journal.retention =
+        std::chrono::duration_cast<std::chrono::seconds>(table.duration("retention", "35d", 1min, 24h * 3'650));
+    // The quota also holds the write-ahead log and the ballast: of a small one little is left for a reserve.
+    if (journal.reserve >= journal.quota / 2) {
+      table.error("reserve", fmt::format("is {} bytes; allowed: less than half of the quota ({} bytes)",
+                                         journal.reserve, journal.quota / 2));
+    }
+  }
+
+  void read_terminals(SettingsTable& root, Config& config) {
+    SettingsTable table = root.table("terminals");
+    config.max_connections = static_cast<std::size_t>(table.integer("max_connections", 512, {1, 100'000}));
+    config.reference_reuse = table.duration("reference_reuse", "12h", 0ms, 24h * 365);
+    SettingsTable defaults = table.table("defaults");
+    config.terminals.defaults = read_profile(defaults, {});
+    config.terminals.accept_unknown = defaults.word("unknown", "accept", {"accept", "refuse"}) == "accept";
+    config.http = read_listen(table.table("http"), "127.0.0.1:8801");
+    config.framed = read_listen(table.table("framed"), "127.0.0.1:8802");
+    for (SettingsTable& terminal : root.tables("terminal")) {
+      const std::string id = terminal.required_text("id", max_text);
+      const auto [entry, added] = config.terminals.known.emplace(id, read_profile(terminal, config.terminals.defaults));
+      if (!added && !id.empty()) terminal.error("id", fmt::format("is \"{}\", as that of another [[terminal]]", id));
+    }
+    if (!config.terminals.accept_unknown && config.terminals.known.empty()) {
+      warnings_.emplace_back(
+          "terminals.defaults.unknown = \"refuse\" and no [[terminal]]: every event will be refused");
+    }
+  }
+
+  [[nodiscard]] static std::optional<std::string> max_text(std::string_view text) {
+    if (text.size() <= text_max) return std::nullopt;
+    return fmt::format("has {} bytes; allowed: at most {}", text.size(), text_max);
+  }
+
+  [[nodiscard]] ingest::TerminalProfile read_profile(SettingsTable& table,
+                                                     const ingest::TerminalProfile& fallback) const {
+    ingest::TerminalProfile profile;
+    const std::string currency =
+        table.text("currency", fallback.currency, [](std::string_view code) -> std::optional<std::string> {
+          if (code.empty() || base::find_currency(code)) return std::nullopt;
+          return fmt::format("is \"{}\"; allowed: an ISO 4217 code, as \"EUR\" or \"978\"", code);
+        });
+    if (const auto known = base::find_currency(currency)) profile.currency = known->alpha;
+    profile.time_zone =
+        table.text("time_zone", fallback.time_zone, [this](std::string_view zone) -> std::optional<std::string> {
+          if (zone.empty() || needs_.zones.offset_at(zone, {})) return std::nullopt;
+          return fmt::format(
+              "is \"{}\"; allowed: a zone of the system's database, as \"Europe/Vienna\" (see timedatectl "
+              "list-timezones)",
+              zone);
+        });
+    profile.day_ends = read_day_ends(table, fallback.day_ends);
+    profile.merchant_id = table.text("merchant_id", fallback.merchant_id, max_text);
+    profile.merchant_name = table.text("merchant_name", fallback.merchant_name, max_text);
+    profile.merchant_city = table.text("merchant_city", fallback.merchant_city, max_text);
+    profile.mcc = table.text("mcc", fallback.mcc, [](std::string_view mcc) -> std::optional<std::string> {
+      if (mcc.empty() || (mcc.size() == 4 && all_digits(mcc))) return std::nullopt;
+      return fmt::format("is \"{}\"; allowed: four digits", mcc);
+    });
+    return profile;
+  }
+
+  [[nodiscard]] static bool all_digits(std::string_view text) {
+    return text.find_first_not_of("0123456789") == std::string_view::npos;
+  }
+
+  [[nodiscard]] static std::optional<std::chrono::minutes> parse_hour(std::string_view text) {
+    if (text.size() != 5 || text[2] != ':' || !all_digits(text.substr(0, 2)) || !all_digits(text.substr(3)))
+      return std::nullopt;
+    const int hour = (text[0] - '0') * 10 + (text[1] - '0');
+    const int minute = (text[3] - '0') * 10 + (text[4] - '0');
+    if (hour > 23 || minute > 59) return std::nullopt;
+    return std::chrono::hours(hour) + std::chrono::minutes(minute);
+  }
+
+  [[nodiscard]] static std::chrono::minutes read_day_ends(SettingsTable& table, std::chrono::minutes fallback) {
+    const std::string before = fmt::format("{:02}:{:02}", fallback.count() / 60, fallback.count() % 60);
+    const std::string text = table.text("day_ends", before, [](std::string_view hour) -> std::optional<std::string> {
+      if (parse_hour(hour)) return std::nullopt;
+      return fmt::format("is \"{}\"; allowed: \"00:00\" to \"23:59\"", hour);
+    });
+    return parse_hour(text).value_or(fallback);
+  }
+
+  [[nodiscard]] Listen read_listen(SettingsTable table, std::string_view fallback) {
+    Listen listen{.address = table.text("listen", fallback), .tls = read_tls(table)};
+    const bool allow_plaintext = table.boolean("allow_plaintext", false);
+    const auto address = platform::parse_listen_address(listen.address);
+    if (!address) {
+      table.error("listen", address.error());
+    } else if (!address->loopback && !listen.tls && !allow_plaintext) {
+      table.error(
+          "listen",
+          fmt::format("is \"{}\", which other machines can reach; needed: tls = {{ certificate = …, key = … }}, or "
+                      "allow_plaintext = true",
+                      listen.address));
+    }
+    return listen;
+  }
+
+  [[nodiscard]] std::optional<Tls> read_tls(SettingsTable& parent) {
+    if (!parent.has("tls")) return std::nullopt;
+    SettingsTable table = parent.table("tls");
+    Tls tls{.certificate = table.required_text("certificate"),
+            .key = table.required_text("key"),
+            .client_ca = table.text("client_ca", "")};
+    if (!tls.certificate.empty() && !tls.key.empty()) {
+      if (const auto problem = check_pair(tls.certificate, tls.key)) table.error("", *problem);
+      warn_of_expiry(tls.certificate);
+    }
+    if (!tls.client_ca.empty()) {
+      if (const auto problem = check_certificates(tls.client_ca)) table.error("client_ca", *problem);
+    }
+    return tls;
+  }
+
+  void warn_of_expiry(const std::string& certificate) {
+    const auto days = days_left(certificate);
+    if (!days || *days >= certificate_warning_days) return;
+    warnings_.push_back(*days < 0 ? fmt::format("{}: the certificate has expired", certificate)
+                                  : fmt::format("{}: the certificate expires in {} days", certificate, *days));
+  }
+
+  void read_card(SettingsTable table, Card& card) {
+    const std::string accept = table.word("accept_card_numbers", "loopback", {"never", "loopback", "always"});
+    card.accept = accept == "never"    ? redact::AcceptCardNumbers::never
+                  : accept == "always" ? redact::AcceptCardNumbers::always
+                                       : redact::AcceptCardNumbers::loopback;
+    if (accept == "always") {
+      warnings_.emplace_back("card.accept_card_numbers = \"always\": card numbers may cross the network in clear");
+    }
+    const std::string file = table.text("token_key_file", "");
+    const std::string name = table.text("token_key_name", "", max_text);
+    if (file.empty()) {
+      if (!name.empty()) table.error("token_key_name", "names a key, but there is no token_key_file");
+      return;
+    }
+    auto key = read_private_file(file, token_key_bytes);
+    if (!key) return table.error("token_key_file", key.error());
+    if (key->size() != token_key_bytes) {
+      const std::string size = key->size() > token_key_bytes ? "more" : fmt::format("{}", key->size());
+      return table.error("token_key_file",
+                         fmt::format("{}: has {} bytes; needed: exactly {} (head -c 32 /dev/urandom makes such a key)",
+                                     file, size, token_key_bytes));
+    }
+    card.token_key = std::move(*key);
+    // Names the key without telling it: 32 bits of a one-way function of 256.
+    const base::Digest digest = needs_.hasher.sha256({"tillstream token key name 1", card.token_key});
+    card.token_key_name = name.empty() ? base::to_hex(digest.view().substr(0, 4)) : name;
+  }
+
+  void read_uplink(SettingsTable table, Config& config) {
+    Uplink& uplink = config.uplink;
+    const std::string broker = table.required_text("broker");
+    const bool allow_plaintext = table.boolean("allow_plaintext", false);
+    uplink.ca = table.text("ca", "");
+    uplink.certificate = table.text("certificate", "");
+    uplink.key = table.text("key", "");
+    uplink.username = table.text("username", "");
+    uplink.password_file = table.text("password_file", "");
+    uplink.window_events = static_cast<std::uint64_t>(table.integer("window_events", 4'096, {1, 65'536}));
+    uplink.window_bytes = table.bytes("window_bytes", "1MiB", 64 * KiB, 64 * MiB);
+    uplink.batch_events = static_cast<std::uint64_t>(table.integer("batch_events", 512, {1, 4'096}));
+    uplink.ack_timeout = table.duration("ack_timeout", "30s", 1s, 1h);
+    if (uplink.batch_events > uplink.window_events) {
+      table.error("batch_events",
+                  fmt::format("is {}; allowed: at most window_events ({})", uplink.batch_events, uplink.window_events));
+    }
+    if (broker.empty()) return;
+    const auto url = parse_broker_url(broker);
+    if (!url) return table.error("broker", url.error());
+    uplink.host = url->host;
+    uplink.port = url->port;
+    uplink.tls = url->tls;
+    if (!url->tls && !url->loopback && !allow_plaintext) {
+      table.error(
+          "broker",
+          fmt::format("is \"{}\", in clear to another machine; needed: mqtts://, or allow_plaintext = true", broker));
+    }
+    check_uplink_files(table, config);
+  }
+
+  void check_uplink_files(SettingsTable& table, const Config& config) {
+    const Uplink& uplink = config.uplink;
+    if (uplink.certificate.empty() != uplink.key.empty()) {
+      table.error(uplink.key.empty() ? "certificate" : "key",
+                  "is given without the other; needed: certificate and key, or neither");
+    } else if (!uplink.certificate.empty()) {
+      if (const auto problem = check_pair(uplink.certificate, uplink.key)) table.error("certificate", *problem);
+      warn_of_expiry(uplink.certificate);
+      const auto name = common_name(uplink.certificate);
+      if (name && *name != config.gateway_id) {
+        table.error("certificate", fmt::format("{}: its common name is \"{}\"; needed: gateway.id (\"{}\")",
+                                               uplink.certificate, *name, config.gateway_id));
+      }
+    }
+    if (!uplink.ca.empty()) {
+      if (const auto problem = check_certificates(uplink.ca)) table.error("ca", *problem);
+    }
+    if (!uplink.tls && !(uplink.ca.empty() && uplink.certificate.empty())) {
+      table.error("broker", "is mqtt://, but ca or certificate is given; needed: mqtts://, or neither of them");
+    }
+    if (!uplink.password_file.empty()) {
+      if (uplink.username.empty()) table.error("password_file", "is given without username");
+      if (const auto password = read_private_file(uplink.password_file, token_bytes_max); !password) {
+        table.error("password_file", password.error());
+      }
+    }
+  }
+
+  void read_admin(SettingsTable table, Admin& admin) {
+    admin.listen = read_listen(table, "127.0.0.1:8800");
+    admin.unhealthy_after = table.duration("unhealthy_after", "15m", 1s, 24h * 365);
+    const std::string file = table.text("token_file", "");
+    if (!file.empty()) {
+      auto token = read_private_file(file, token_bytes_max);
+      if (!token) return table.error("token_file", token.error());
+      while (token->ends_with('\n') || token->ends_with('\r')) token->pop_back();
+      if (token->size() < 16) return table.error("token_file", fmt::format("{}: has less than 16 characters", file));
+      admin.token = std::move(*token);
+    }
+    const auto address = platform::parse_listen_address(admin.listen.address);
+    if (address && !address->loopback && admin.token.empty()) {
+      table.error(
+          "listen",
+          fmt::format("is \"{}\", which other machines can reach; needed: token_file, whose content they have to know",
+                      admin.listen.address));
+    }
+  }
+
+  static void read_log(SettingsTable table, Log& log) {
+    const std::string level = table.word("level", "info", {"error", "warn", "info", "debug"});
+    log.level = level == "error"  ? platform::log::Level::error
+                : level == "warn" ? platform::log::Level::warn
+                : level == "info" ? platform::log::Level::info
+                                  : platform::log::Level::debug;
+    log.format = table.word("format", "text", {"text", "json"}) == "json" ? platform::log::Format::json
+                                                                          : platform::log::Format::text;
+  }
+
+  const Needs& needs_;
+  std::vector<std::string>& warnings_;
+};
+
+Reading read(platform::Settings settings, const Needs& needs) {
+  Reading reading;
+  Config config = Reader(needs, reading.warnings).read(settings.root());
+  settings.finish();
+  reading.errors = settings.errors();
+  if (reading.errors.empty()) reading.config = std::move(config);
+  return reading;
+}
+
+}  // namespace
+
+Reading load(const std::string& path, const Needs& needs) { return read(platform::Settings::load(path), needs); }
+
+Reading parse(std::string_view text, const std::string& file, const Needs& needs) {
+  return read(platform::Settings::parse(text, file), needs);
+}
+
+std::vector<std::string_view> needs_restart(const Config& before, const Config& after) {
+  std::vector<std::string_view> keys;
+  if (before.gateway_id != after.gateway_id) keys.emplace_back("gateway.id");
+  if (before.state_dir != after.state_dir) keys.emplace_back("gateway.state_dir");
+  if (before.journal != after.journal) keys.emplace_back("[journal]");
+  if (before.max_connections != after.max_connections) keys.emplace_back("terminals.max_connections");
+  if (before.http != after.http) keys.emplace_back("[terminals.http]");
+  if (before.framed != after.framed) keys.emplace_back("[terminals.framed]");
+  if (before.admin.listen != after.admin.listen) keys.emplace_back("admin.listen, admin.tls");
+  const bool window = before.uplink.window_events != after.uplink.window_events ||
+                      before.uplink.window_bytes != after.uplink.window_bytes ||
+                      before.uplink.batch_events != after.uplink.batch_events ||
+                      before.uplink.ack_timeout != after.uplink.ack_timeout;
+  if (window) keys.emplace_back("uplink.window_events, window_bytes, batch_events, ack_timeout");
+  return keys;
+}
+
+}  // namespace config

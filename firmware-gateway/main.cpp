@@ -1,0 +1,48 @@
+// tillstream-gateway: command line in, exit status out.
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "firmware-gateway/app/command_line.hpp"
+#include "firmware-gateway/app/program.hpp"
+
+namespace {
+
+int check(const config::Reading& reading) {
+  for (const auto& warning : reading.warnings) fmt::print(stderr, "warning: {}\n", warning);
+  fmt::print("ok\n");
+  return app::exit_done;
+}
+
+int perform(const app::Command& command, const config::Reading& reading) {
+  switch (command.action) {
+    case app::Action::run:
+      return app::run(command.config, *reading.config);
+    case app::Action::check:
+      return check(reading);
+    case app::Action::status:
+      return app::status(*reading.config);
+    case app::Action::journal_verify:
+      return app::journal_verify(*reading.config);
+    case app::Action::journal_salvage:
+      return app::journal_salvage(*reading.config);
+    case app::Action::journal_export:
+      return app::journal_export(*reading.config);
+  }
+  return app::exit_failed;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto parsed = app::parse_command_line(argc, argv);
+  if (const auto* message = std::get_if<app::Message>(&parsed)) {
+    std::fputs(message->text.c_str(), message->exit_status == 0 ? stdout : stderr);
+    return message->exit_status;
+  }
+  const auto& command = std::get<app::Command>(parsed);
+  const auto reading = config::load(command.config, app::config_needs());
+  for (const auto& error : reading.errors) fmt::print(stderr, "{}\n", error.text());
+  if (!reading.config) return app::exit_config;
+  return perform(command, reading);
+}
