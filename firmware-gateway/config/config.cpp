@@ -267,7 +267,7 @@ class Reader {
 
   void read_admin(SettingsTable table, Admin& admin) {
     admin.listen = read_listen(table, "127.0.0.1:8800");
-    admin.unhealthy_after = table.duration("unhealthy_after", "15m", 1s, 24h * 365);
+    admin.unhealthy_after = table.duration("unhealthy_after", "15min", 1s, 24h * 365);
     const std::string file = table.text("token_file", "");
     if (!file.empty()) {
       auto token = read_private_file(file, token_bytes_max);

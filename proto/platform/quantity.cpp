@@ -17,8 +17,9 @@ struct Unit {
 
 // Largest first.
 constexpr std::array<Unit, 3> kByteUnits{{{"GiB", 1024 * 1024 * 1024}, {"MiB", 1024 * 1024}, {"KiB", 1024}}};
-constexpr std::array<Unit, 5> kTimeUnits{
-    {{"d", 86'400'000}, {"h", 3'600'000}, {"min", 60'000}, {"s", 1000}, {"ms", 1}}};
+// Both "15min" and "15m" are read; "min" is written.
+constexpr std::array<Unit, 6> kTimeUnits{
+    {{"d", 86'400'000}, {"h", 3'600'000}, {"min", 60'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}}};
 
 std::optional<std::uint64_t> parse(std::string_view text, std::span<const Unit> units) {
   std::uint64_t number = 0;
