@@ -294,21 +294,21 @@ class Terminal(threading.Thread):
         self.submitted = []      # every reference ever sent
         self.surprises = []      # answers that a terminal must never get here
         self.busy = 0
-        self._stop = threading.Event()
+        self._halt = threading.Event()
 
     def stop(self):
-        self._stop.set()
+        self._halt.set()
         self.join(30)
         assert not self.is_alive(), f"terminal {self.terminal_id} hangs"
 
     def run(self):
         connection, number = None, 0
-        while not self._stop.is_set():
+        while not self._halt.is_set():
             number += 1
             ref = f"{number:08d}"
             body = json.dumps(sale(self.terminal_id, ref, 100 + number % 9000))
             self.submitted.append(ref)
-            while not self._stop.is_set():
+            while not self._halt.is_set():
                 try:
                     if connection is None:
                         connection = http.client.HTTPConnection("127.0.0.1", self.gateway.http_port, timeout=10)
@@ -322,14 +322,14 @@ class Terminal(threading.Thread):
                         self.surprises.append((ref, response.status, answer))
                         break
                     self.busy += 1
-                    self._stop.wait(0.05)
+                    self._halt.wait(0.05)
                 except (OSError, http.client.HTTPException, json.JSONDecodeError):
                     if connection is not None:
                         connection.close()
                     connection = None
-                    self._stop.wait(0.02)
+                    self._halt.wait(0.02)
             if self.pause:
-                self._stop.wait(self.pause)
+                self._halt.wait(self.pause)
         if connection is not None:
             connection.close()
 
@@ -452,7 +452,7 @@ class Rig:
 
     def close(self):
         for terminal in self.terminals:
-            terminal._stop.set()
+            terminal._halt.set()
         self.relay.close()
         for process in [self.gateway, self.bridge, self.broker, *self.others]:
             if process.popen is not None and process.alive:

@@ -257,7 +257,9 @@ class Connection::Session final : public mqtt::iaction_listener {
     const mqtt::iasync_client::qos_collection qos(filters.size(), 0);
     const auto token = client_.subscribe(mqtt::string_collection::create(filters), qos);
     finish(token);
-    for (const mqtt::ReasonCode code : token->get_subscribe_response().get_reason_codes()) {
+    // Kept: a range-for does not extend the life of what get_reason_codes() refers into.
+    const mqtt::subscribe_response response = token->get_subscribe_response();
+    for (const mqtt::ReasonCode code : response.get_reason_codes()) {
       if (code > mqtt::ReasonCode::GRANTED_QOS_2) {
         throw std::runtime_error(
             fmt::format("the broker refuses the subscription: {}", mqtt::exception::reason_code_str(code)));
