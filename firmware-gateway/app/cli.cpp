@@ -42,7 +42,7 @@ std::string suggestion(int argc, const char* const* argv) {
       continue;
     }
     const std::string_view near = base::nearest(word, words);
-    if (!near.empty()) return fmt::format("; did you mean '{}'?", near);
+    if (!near.empty()) return fmt::format("; '{}' is not known, did you mean '{}'?", word, near);
   }
   return {};
 }

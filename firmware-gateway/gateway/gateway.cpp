@@ -98,14 +98,14 @@ void Gateway::find_event(std::string terminal_id, std::string terminal_ref, Tick
 void Gateway::verify_rows(Row from, Ticket ticket) {
   const Token token = next_token_;
   ++next_token_;
-  operations_.emplace_back(token, ticket);
+  operations_.push_back({.token = token, .ticket = ticket, .exports = false});
   ask(Asker::operators, VerifyRows{.from = from}, token);
 }
 
 void Gateway::export_rows(Row from, std::size_t max_rows, std::size_t max_bytes, Ticket ticket) {
   const Token token = next_token_;
   ++next_token_;
-  operations_.emplace_back(token, ticket);
+  operations_.push_back({.token = token, .ticket = ticket, .exports = true});
   ask(Asker::operators, ReadRows{.from = from, .max_rows = max_rows, .max_bytes = max_bytes}, token);
 }
 

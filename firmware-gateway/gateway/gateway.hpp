@@ -8,8 +8,8 @@
 // Invariants:
 //   (1) Intake never waits for the uplink: no answer depends on anything but the journal.
 //   (2) Every submitted ticket gets exactly one Reply.
-//   (3) Every JournalRequest gets exactly one on_journal, in order; what the journal answered before on_journal_opened
-//   belongs to
+//   (3) Every JournalRequest, but for the remembered marks, gets exactly one on_journal, in order; what the journal
+//   answered before on_journal_opened belongs to
 //       the opening before.
 //   (4) At most one request an asker is on its way, but for the operators' and the history's: at most requests_max of
 //   those. (5) Nothing is trimmed but by the journal's own rule, which knows only marks that the sender has given out
@@ -154,6 +154,12 @@ class Gateway {
     std::string terminal_id;
     std::string terminal_ref;
   };
+  // A step of verify or export.
+  struct Operation {
+    Token token;
+    Ticket ticket;
+    bool exports = false;
+  };
 
   void ask(Asker asker, decltype(JournalRequest::what) what, Token token = {});
   void log(Severity severity, std::string text);
@@ -166,6 +172,7 @@ class Gateway {
   void on_rows_read(Asker asker, Token token, RowsRead& read, base::Now now);
   void on_rows_found(Asker asker, Token token, RowsFound& found);
   void on_trimmed(const journal::TrimOutcome& outcome, base::Now now);
+  [[nodiscard]] Operation take_operation(Token token);
   void on_journal_error(Asker asker, Token token, journal::Error error, base::Now now);
   void answer_lookup(Token token, base::Result<RowsFound, journal::Error> found);
   void on_window_shrank(std::chrono::seconds to, base::Now now);
@@ -237,7 +244,7 @@ class Gateway {
   // Submitted and not answered: when each was received.
   std::map<Ticket, base::UtcTime> in_intake_;
   std::deque<std::pair<Token, Lookup>> lookups_;
-  std::deque<std::pair<Token, Ticket>> operations_;
+  std::deque<Operation> operations_;
   Token next_token_{1};
 
   bool clock_synced_ = false;

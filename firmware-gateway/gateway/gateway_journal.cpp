@@ -84,11 +84,16 @@ void Gateway::on_journal(JournalReply reply, base::Now now) {
     measuring_ = false;
     usage_ = *usage;
   } else if (auto* verified = std::get_if<journal::VerifyStep>(&result)) {
-    const auto entry = std::ranges::find(operations_, reply.token, &std::pair<Token, Ticket>::first);
-    ASSERT(entry != operations_.end());
-    out_.emplace_back(RowsVerified{.ticket = entry->second, .step = std::move(*verified)});
-    operations_.erase(entry);
+    out_.emplace_back(RowsVerified{.ticket = take_operation(reply.token).ticket, .step = std::move(*verified)});
   }
+}
+
+Gateway::Operation Gateway::take_operation(Token token) {
+  const auto entry = std::ranges::find(operations_, token, &Operation::token);
+  ASSERT(entry != operations_.end());
+  const Operation operation = *entry;
+  operations_.erase(entry);
+  return operation;
 }
 
 void Gateway::on_journal_error(Asker asker, Token token, journal::Error error, base::Now now) {
@@ -113,10 +118,12 @@ void Gateway::on_journal_error(Asker asker, Token token, journal::Error error, b
       trimming_ = measuring_ = false;
       return;
     case Asker::operators: {
-      const auto entry = std::ranges::find(operations_, token, &std::pair<Token, Ticket>::first);
-      ASSERT(entry != operations_.end());
-      out_.emplace_back(RowsVerified{.ticket = entry->second, .step = base::fail(error)});
-      operations_.erase(entry);
+      const Operation operation = take_operation(token);
+      if (operation.exports) {
+        out_.emplace_back(RowsExported{.ticket = operation.ticket, .rows = base::fail(error)});
+      } else {
+        out_.emplace_back(RowsVerified{.ticket = operation.ticket, .step = base::fail(error)});
+      }
       return;
     }
   }
@@ -140,10 +147,7 @@ void Gateway::on_rows_appended(Asker asker, RowsAppended& appended, base::Now no
 
 void Gateway::on_rows_read(Asker asker, Token token, RowsRead& read, base::Now now) {
   if (asker == Asker::operators) {
-    const auto entry = std::ranges::find(operations_, token, &std::pair<Token, Ticket>::first);
-    ASSERT(entry != operations_.end());
-    out_.emplace_back(RowsExported{.ticket = entry->second, .rows = std::move(read.rows)});
-    operations_.erase(entry);
+    out_.emplace_back(RowsExported{.ticket = take_operation(token).ticket, .rows = std::move(read.rows)});
     return;
   }
   const Row first = read.rows.empty() ? read.from : read.rows.front().row;

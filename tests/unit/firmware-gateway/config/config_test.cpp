@@ -1,0 +1,168 @@
+#include "firmware-gateway/config/config.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "firmware-gateway/adapters/zoneinfo/zone_database.hpp"
+#include "proto/platform/system.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::string_view minimal = R"([gateway]
+id = "shop-1"
+[uplink]
+broker = "mqtt://127.0.0.1:1883"
+)";
+
+const zoneinfo::ZoneDatabase zones;
+
+config::Reading read(std::string_view text) {
+  return config::parse(text, "gateway.toml", {.zones = zones, .hasher = platform::hasher()});
+}
+
+// The errors of a configuration, as the technician sees them.
+std::string error_of(const std::string& text) {
+  const auto reading = read(text);
+  CHECK_FALSE(reading.config);
+  std::string lines;
+  for (const auto& error : reading.errors) lines += error.text() + "\n";
+  return lines;
+}
+
+std::string with(std::string_view lines) { return std::string(minimal).append(lines); }
+
+struct KeyFile {
+  std::string path = (std::filesystem::temp_directory_path() / fmt::format("tillstream-key-{}", ::getpid())).string();
+  explicit KeyFile(std::size_t bytes, ::mode_t mode = 0600) {
+    std::ofstream(path) << std::string(bytes, 'k');
+    ::chmod(path.c_str(), mode);
+  }
+  KeyFile(const KeyFile&) = delete;
+  KeyFile& operator=(const KeyFile&) = delete;
+  ~KeyFile() { std::filesystem::remove(path); }
+};
+
+}  // namespace
+
+TEST_CASE("config: what is left out has the manual's defaults") {
+  const auto reading = read(minimal);
+  REQUIRE(reading.config);
+  const config::Config& config = *reading.config;
+  CHECK(config.state_dir == "/var/lib/tillstream");
+  CHECK(config.journal.quota == 512ULL << 20);
+  CHECK(config.journal.reserve == 16ULL << 20);
+  CHECK(config.journal.retention == 35 * 24h);
+  CHECK(config.max_connections == 512);
+  CHECK(config.reference_reuse == 12h);
+  CHECK(config.http.address == "127.0.0.1:8801");
+  CHECK(config.framed.address == "127.0.0.1:8802");
+  CHECK(config.admin.listen.address == "127.0.0.1:8800");
+  CHECK(config.admin.unhealthy_after == 15min);
+  CHECK(config.uplink.window_events == 4096);
+  CHECK(config.uplink.window_bytes == 1ULL << 20);
+  CHECK(config.uplink.batch_events == 512);
+  CHECK(config.uplink.ack_timeout == 30s);
+  CHECK(config.card.token_key.empty());
+  CHECK(config.card.accept == redact::AcceptCardNumbers::loopback);
+  CHECK(config.terminals.accept_unknown);
+}
+
+TEST_CASE("config: an error names file, line, key, what is wrong and what is allowed") {
+  CHECK(error_of(with("window_events = 0\n")).starts_with("gateway.toml:5: uplink.window_events: is 0; allowed:"));
+  CHECK(error_of(with("windw_events = 1\n")).find("window_events") != std::string::npos);
+  CHECK(error_of(with("[journal]\nquota = \"512\"\n")).find("gateway.toml:6: journal.quota") != std::string::npos);
+  CHECK(error_of(with("ack_timeout = 30\n")).find("uplink.ack_timeout") != std::string::npos);
+}
+
+TEST_CASE("config: each of these is refused at its own key") {
+  const auto refuses = [](const std::string& text, std::string_view key) {
+    CAPTURE(text);
+    CHECK(error_of(text).find(key) != std::string::npos);
+  };
+  refuses("[gateway]\nid = \"Shop_1\"\n[uplink]\nbroker = \"mqtt://localhost\"\n", "gateway.id");
+  refuses("[gateway]\nid = \"all\"\n[uplink]\nbroker = \"mqtt://localhost\"\n", "gateway.id");
+  refuses("[uplink]\nbroker = \"mqtt://localhost\"\n", "gateway.id");
+  refuses("[gateway]\nid = \"shop-1\"\n", "uplink.broker");
+  refuses("[gateway]\nid = \"shop-1\"\n[uplink]\nbroker = \"mqtt://broker.example\"\n", "uplink.broker");
+  refuses(with("batch_events = 4096\nwindow_events = 16\n"), "uplink.batch_events");
+  refuses(with("certificate = \"/nowhere.pem\"\n"), "uplink.certificate");
+  refuses(with("password_file = \"/nowhere\"\n"), "uplink.password_file");
+  refuses(with("[journal]\nquota = \"32MiB\"\nreserve = \"16MiB\"\n"), "journal.reserve");
+  refuses(with("[terminals.http]\nlisten = \"0.0.0.0:8801\"\n"), "terminals.http.listen");
+  refuses(with("[terminals.framed]\nlisten = \"nonsense\"\n"), "terminals.framed.listen");
+  refuses(with("[terminals.defaults]\ncurrency = \"EURO\"\n"), "terminals.defaults.currency");
+  refuses(with("[terminals.defaults]\ntime_zone = \"Europe/Wien\"\n"), "terminals.defaults.time_zone");
+  refuses(with("[terminals.defaults]\nday_ends = \"24:00\"\n"), "terminals.defaults.day_ends");
+  refuses(with("[terminals.defaults]\nunknown = \"maybe\"\n"), "terminals.defaults.unknown");
+  refuses(with("[[terminal]]\nid = \"t1\"\n[[terminal]]\nid = \"t1\"\n"), "id");
+  refuses(with("[admin]\nlisten = \"0.0.0.0:8800\"\nallow_plaintext = true\n"), "admin.listen");
+  refuses(with("[log]\nlevel = \"loud\"\n"), "log.level");
+  refuses(with("[card]\ntoken_key_file = \"/nowhere/key\"\n"), "card.token_key_file");
+  refuses(with("[card]\naccept_card_numbers = \"sometimes\"\n"), "card.accept_card_numbers");
+}
+
+TEST_CASE("config: all errors are reported at once") {
+  const auto reading = read("[gateway]\nid = \"SHOP\"\n[uplink]\nbroker = \"x\"\nwindow_events = 0\n[lg]\n");
+  CHECK(reading.errors.size() == 4);
+}
+
+TEST_CASE("config: listening for other machines needs TLS or the word for going without") {
+  CHECK(read(with("[terminals.http]\nlisten = \"0.0.0.0:8801\"\nallow_plaintext = true\n")).config);
+  CHECK(read(with("[terminals.http]\nlisten = \"[::1]:0\"\n")).config);
+}
+
+TEST_CASE("config: a terminal's own values override the defaults, the others stay") {
+  const auto reading = read(with(R"([terminals.defaults]
+currency = "978"
+merchant_id = "m-1"
+day_ends = "04:30"
+[[terminal]]
+id = "t-chf"
+currency = "CHF"
+time_zone = "Europe/Zurich"
+)"));
+  REQUIRE(reading.config);
+  const auto& terminals = reading.config->terminals;
+  CHECK(terminals.defaults.currency == "EUR");
+  CHECK(terminals.defaults.day_ends == 4h + 30min);
+  const auto& terminal = terminals.known.at("t-chf");
+  CHECK(terminal.currency == "CHF");
+  CHECK(terminal.time_zone == "Europe/Zurich");
+  CHECK(terminal.merchant_id == "m-1");
+  CHECK(terminal.day_ends == 4h + 30min);
+}
+
+TEST_CASE("config: a token key is 32 bytes that nobody else may read, and has a name that does not tell it") {
+  {
+    const KeyFile key(32);
+    const auto reading = read(with(fmt::format("[card]\ntoken_key_file = \"{}\"\n", key.path)));
+    REQUIRE(reading.config);
+    CHECK(reading.config->card.token_key == std::string(32, 'k'));
+    CHECK(reading.config->card.token_key_name.size() == 8);
+    const auto named = read(with(fmt::format("[card]\ntoken_key_file = \"{}\"\ntoken_key_name = \"v1\"\n", key.path)));
+    REQUIRE(named.config);
+    CHECK(named.config->card.token_key_name == "v1");
+  }
+  for (const std::size_t bytes : {0, 31, 33}) {
+    const KeyFile key(bytes);
+    CHECK(error_of(with(fmt::format("[card]\ntoken_key_file = \"{}\"\n", key.path))).find("exactly 32") !=
+          std::string::npos);
+  }
+  const KeyFile open(32, 0640);
+  CHECK(error_of(with(fmt::format("[card]\ntoken_key_file = \"{}\"\n", open.path))).find("0600") != std::string::npos);
+}
+
+TEST_CASE("config: what needs a restart is named, and nothing else is") {
+  const auto before = read(minimal);
+  const auto other = read(with("window_events = 600\n[journal]\nquota = \"1GiB\"\n[log]\nlevel = \"debug\"\n"));
+  REQUIRE((before.config && other.config));
+  CHECK(config::needs_restart(*before.config, *before.config).empty());
+  CHECK(config::needs_restart(*before.config, *other.config).size() == 2);
+}

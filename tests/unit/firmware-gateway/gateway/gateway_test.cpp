@@ -1,0 +1,365 @@
+// The machine with a journal in memory, a link in the test's hand, and the bridge's own end of the handoff.
+#include "firmware-gateway/gateway/gateway.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <map>
+
+#include "firmware-gateway/terminal/json_event.hpp"
+#include "proto/handoff/receiver.hpp"
+#include "proto/handoff/topics.hpp"
+#include "proto/platform/system.hpp"
+#include "tests/support/memory_journal.hpp"
+#include "tests/support/seeded_random.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::string_view id = "shop-1";
+
+class OnlyUtc final : public ingest::TimeZones {
+ public:
+  [[nodiscard]] std::optional<std::chrono::seconds> offset_at(std::string_view /*zone*/,
+                                                              base::UtcTime /*utc*/) const override {
+    return std::chrono::seconds(0);
+  }
+};
+
+gateway::Settings settings() {
+  gateway::Settings settings;
+  settings.gateway_id = id;
+  settings.version = "0";
+  settings.sender.gateway_id = id;
+  settings.uplink.backoff = {.base = 10ms, .cap = 10ms};
+  settings.ingest.terminals.defaults.currency = "EUR";
+  return settings;
+}
+
+class Shop {
+ public:
+  Shop() { open_journal(); }
+
+  // A sale; returns its ticket.
+  gateway::Ticket sell(const std::string& ref, std::int64_t amount_minor = 100) {
+    auto draft = terminal::read_json_event(fmt::format(
+        R"({{"type":"sale","terminal_id":"t1","terminal_ref":"{}","occurred_at":"2026-11-24T12:00:00Z","amount_minor":{},"outcome":"approved"}})",
+        ref, amount_minor));
+    REQUIRE(draft);
+    const gateway::Ticket ticket(++tickets_);
+    machine.submit(std::move(*draft), {.tls = false, .peer_is_loopback = true}, ticket, now);
+    run();
+    return ticket;
+  }
+  const terminal::Stored& stored(gateway::Ticket ticket) {
+    REQUIRE(answers.count(ticket) == 1);
+    REQUIRE(std::holds_alternative<terminal::Stored>(answers.at(ticket)));
+    return std::get<terminal::Stored>(answers.at(ticket));
+  }
+  redact::Reason refused(gateway::Ticket ticket) {
+    REQUIRE(answers.count(ticket) == 1);
+    REQUIRE(std::holds_alternative<terminal::Refusal>(answers.at(ticket)));
+    return std::get<terminal::Refusal>(answers.at(ticket)).reason;
+  }
+
+  void open_journal() {
+    journal.emplace(disk, support::MemoryJournal::Settings{}, platform::hasher(), random);
+    machine.on_journal_opened(journal->opened(), journal->hash_key(), now);
+  }
+  void pass(std::chrono::milliseconds time) {
+    now.instant += time;
+    now.utc += time;
+    run();
+  }
+  void connect() {
+    machine.start(now);
+    run();
+    REQUIRE(attempt);
+    machine.on_link(uplink::Connected{.attempt = *attempt}, now);
+    run();
+  }
+  // Everything the gateway asks for, until it asks for nothing.
+  void run() {
+    while (auto output = machine.poll(now)) {
+      if (auto* reply = std::get_if<gateway::Reply>(&*output)) {
+        CHECK(answers.emplace(reply->ticket, std::move(reply->answer)).second);
+      } else if (auto* request = std::get_if<gateway::JournalRequest>(&*output)) {
+        if (journal_stuck) {
+          stuck.push_back(std::move(*request));
+        } else {
+          serve(std::move(*request));
+        }
+      } else if (const auto* connect = std::get_if<uplink::Connect>(&*output)) {
+        attempt = connect->attempt;
+      } else if (const auto* disconnect = std::get_if<uplink::Disconnect>(&*output)) {
+        machine.on_link(uplink::Lost{.attempt = disconnect->attempt, .reason = "disconnected"}, now);
+      } else if (auto* publish = std::get_if<gateway::Publish>(&*output)) {
+        on_publish(*publish);
+      } else if (auto* found = std::get_if<gateway::HistoryFound>(&*output)) {
+        history.emplace(found->ticket, std::move(*found->events));
+      } else if (const auto* verified = std::get_if<gateway::RowsVerified>(&*output)) {
+        if (!verified->step) verify_failures.push_back(verified->ticket);
+      } else if (const auto* exported = std::get_if<gateway::RowsExported>(&*output)) {
+        if (!exported->rows) export_failures.push_back(exported->ticket);
+      }
+    }
+  }
+  void serve(gateway::JournalRequest request) {
+    auto reply = gateway::serve(*journal, std::move(request));
+    const bool failed = !reply.result && reply.result.error() == journal::Error::broken;
+    machine.on_journal(std::move(reply), now);
+    if (failed) machine.on_journal_failed(journal::Error::broken, "the disk failed", now);
+  }
+
+  support::SeededRandom random{7};
+  OnlyUtc zones;
+  base::Now now{.instant = base::Instant{} + 1h, .utc = base::UtcTime{} + 24h * 20'000};
+  gateway::Gateway machine{settings(), zones, platform::hasher(), random};
+  support::MemoryJournal::Disk disk;
+  std::optional<support::MemoryJournal> journal;
+  bool journal_stuck = false;
+  std::vector<gateway::JournalRequest> stuck;
+  std::map<gateway::Ticket, terminal::Answer> answers;
+  std::map<gateway::Ticket, std::vector<gateway::EventHistory>> history;
+  std::vector<gateway::Ticket> verify_failures;
+  std::vector<gateway::Ticket> export_failures;
+  std::optional<uplink::Attempt> attempt;
+
+  // The other end.
+  bool bridge_hears = true;
+  std::uint64_t publishes = 0;
+  handoff::Receiver bridge{platform::hasher(), std::string(id), {}, std::nullopt};
+  std::vector<std::string> stream;  // terminal_refs, in order
+  std::vector<tillstream::v1::Heartbeat> heartbeats;
+
+ private:
+  void on_publish(const gateway::Publish& publish) {
+    ++publishes;
+    const std::string shard = handoff::shard_of(platform::hasher(), id);
+    CHECK(publish.topic == handoff::up_topic(shard, id));
+    machine.on_link(uplink::Published{.attempt = publish.attempt}, now);
+    if (!bridge_hears) return;
+    tillstream::v1::Up up;
+    REQUIRE(up.ParseFromString(publish.payload));
+    bridge.set_credit(1U << 20U);
+    bridge.on_up(std::move(up), now);
+    while (auto output = bridge.poll()) on_bridge(*output, publish.attempt, handoff::down_topic(shard, id));
+  }
+  void on_bridge(const handoff::ReceiverOutput& output, uplink::Attempt on, const std::string& topic) {
+    if (const auto* rows = std::get_if<handoff::Publish>(&output)) {
+      for (const auto& row : rows->rows) {
+        tillstream::v1::Event event;
+        REQUIRE(event.ParseFromString(row.record));
+        stream.push_back(event.terminal_ref());
+      }
+      bridge.on_committed(rows->ticket);
+    } else if (const auto* reply = std::get_if<handoff::Reply>(&output)) {
+      tillstream::v1::Down down;
+      *down.mutable_ack() = reply->ack;
+      machine.on_link(uplink::Received{.attempt = on, .topic = topic, .payload = down.SerializeAsString()}, now);
+    } else if (const auto* heard = std::get_if<handoff::Heard>(&output)) {
+      heartbeats.push_back(heard->heartbeat);
+    }
+  }
+
+  std::uint64_t tickets_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("gateway: an event is answered when it is on disk, without any link") {
+  Shop shop;
+  const auto first = shop.stored(shop.sell("r1"));
+  CHECK(first.seq == 1);
+  CHECK_FALSE(first.duplicate);
+  CHECK(shop.stored(shop.sell("r2")).seq == 2);
+  CHECK(shop.machine.facts(shop.now).pending_events == 2);
+  CHECK(shop.publishes == 0);
+}
+
+TEST_CASE("gateway: nothing is answered before the journal has answered, and everything is afterwards") {
+  Shop shop;
+  shop.journal_stuck = true;
+  const auto ticket = shop.sell("r1");
+  shop.pass(1h);
+  CHECK(shop.answers.count(ticket) == 0);
+  shop.journal_stuck = false;
+  for (auto& request : std::exchange(shop.stuck, {})) shop.serve(std::move(request));
+  shop.run();
+  CHECK(shop.stored(ticket).seq == 1);
+}
+
+TEST_CASE("gateway: a repeat gets the first one's answer, whether or not it has gone up since") {
+  Shop shop;
+  const auto first = shop.stored(shop.sell("r1"));
+  const auto again = shop.stored(shop.sell("r1"));
+  CHECK(again.duplicate);
+  CHECK(again.event_id == first.event_id);
+  CHECK(again.epoch == first.epoch);
+  CHECK(again.seq == first.seq);
+  shop.connect();
+  CHECK(shop.stored(shop.sell("r1")).seq == first.seq);
+  CHECK(shop.stream == std::vector<std::string>{"r1"});
+}
+
+TEST_CASE("gateway: what was stored without a link is in the stream once, in order, when the link comes") {
+  Shop shop;
+  std::vector<std::string> expected;
+  for (int i = 0; i < 1'000; ++i) {
+    expected.push_back(fmt::format("r{}", i));
+    shop.sell(expected.back());
+  }
+  shop.connect();
+  CHECK(shop.stream == expected);
+  const auto facts = shop.machine.facts(shop.now);
+  CHECK(facts.pending_events == 0);
+  CHECK(facts.committed_seq == 1'000);
+  CHECK(facts.pending_amounts.empty());
+  CHECK_FALSE(facts.oldest_pending);
+}
+
+TEST_CASE("gateway: a live event travels at once, alone") {
+  Shop shop;
+  shop.connect();
+  const auto before = shop.publishes;
+  shop.sell("r1");
+  CHECK(shop.stream == std::vector<std::string>{"r1"});
+  CHECK(shop.publishes == before + 1);
+}
+
+TEST_CASE("gateway: money that is pending is told by currency, and counted anew after a restart") {
+  Shop shop;
+  shop.sell("r1", 250);
+  shop.sell("r2", 175);
+  auto amounts = shop.machine.facts(shop.now).pending_amounts;
+  REQUIRE(amounts.size() == 1);
+  CHECK(amounts.front().amount_minor == 425);
+  CHECK(amounts.front().count == 2);
+  shop.open_journal();
+  shop.run();
+  amounts = shop.machine.facts(shop.now).pending_amounts;
+  REQUIRE(amounts.size() == 1);
+  CHECK(amounts.front().amount_minor == 425);
+}
+
+TEST_CASE("gateway: a disk that fails gives `storage`, and after it is open again events are stored") {
+  Shop shop;
+  shop.journal->fail_next(journal::Error::broken);
+  CHECK(shop.refused(shop.sell("r1")) == redact::Reason::storage);
+  CHECK(shop.machine.facts(shop.now).journal.condition == status::JournalCondition::broken);
+  shop.open_journal();
+  CHECK(shop.stored(shop.sell("r1")).seq >= 1);
+  shop.connect();
+  CHECK(shop.stream == std::vector<std::string>{"r1"});
+}
+
+TEST_CASE("gateway: a connection on which the bridge does not answer is given up, and the next one carries on") {
+  Shop shop;
+  shop.bridge_hears = false;
+  shop.connect();
+  shop.sell("r1");
+  const auto silent = shop.attempt;
+  for (int i = 0; i < 120; ++i) shop.pass(1s);
+  CHECK(shop.attempt != silent);
+  shop.bridge_hears = true;
+  shop.machine.on_link(uplink::Connected{.attempt = *shop.attempt}, shop.now);
+  shop.run();
+  for (int i = 0; i < 10; ++i) shop.pass(1s);
+  CHECK(shop.stream == std::vector<std::string>{"r1"});
+}
+
+TEST_CASE("gateway: the age of the oldest pending event grows by this process' own clock") {
+  Shop shop;
+  shop.sell("r1");
+  shop.now.utc -= 48h;
+  shop.pass(90s);
+  CHECK(shop.machine.facts(shop.now).oldest_pending == 90s);
+}
+
+TEST_CASE("gateway: an acknowledgement that came by another topic than its own does nothing") {
+  Shop shop;
+  shop.bridge_hears = false;
+  shop.connect();
+  shop.sell("r1");
+  tillstream::v1::Down down;
+  down.mutable_ack()->set_seq(1);
+  shop.machine.on_link(
+      uplink::Received{.attempt = *shop.attempt, .topic = "elsewhere", .payload = down.SerializeAsString()}, shop.now);
+  shop.machine.on_link(uplink::Received{.attempt = *shop.attempt, .topic = "elsewhere", .payload = "\xff\xff"},
+                       shop.now);
+  shop.run();
+  CHECK(shop.machine.facts(shop.now).pending_events == 1);
+}
+
+TEST_CASE("gateway: the heartbeat says until when everything is in the stream, and only with a clock that is right") {
+  Shop shop;
+  shop.connect();
+  for (int i = 0; i < 10; ++i) shop.pass(1s);
+  REQUIRE_FALSE(shop.heartbeats.empty());
+  CHECK_FALSE(shop.heartbeats.back().has_complete_until_ms());
+  shop.machine.on_clock(true);
+  for (int i = 0; i < 10; ++i) shop.pass(1s);
+  REQUIRE(shop.heartbeats.back().has_complete_until_ms());
+  const auto at = shop.now.utc.time_since_epoch().count();
+  CHECK(shop.heartbeats.back().complete_until_ms() <= at);
+  CHECK(shop.heartbeats.back().complete_until_ms() > at - 7'000);
+}
+
+TEST_CASE("gateway: an event's way can be asked for") {
+  Shop shop;
+  shop.sell("r1");
+  shop.machine.find_event("t1", "r1", gateway::Ticket(900));
+  shop.machine.find_event("t1", "r2", gateway::Ticket(901));
+  shop.run();
+  REQUIRE(shop.history.at(gateway::Ticket(900)).size() == 1);
+  CHECK_FALSE(shop.history.at(gateway::Ticket(900)).front().committed_at);
+  CHECK(shop.history.at(gateway::Ticket(901)).empty());
+  shop.connect();
+  shop.machine.find_event("t1", "r1", gateway::Ticket(902));
+  shop.run();
+  CHECK(shop.history.at(gateway::Ticket(902)).front().committed_at);
+}
+
+TEST_CASE("gateway: verify and export hear of a journal that fails, each by its own answer") {
+  Shop shop;
+  shop.sell("r1");
+  shop.journal->fail_next(journal::Error::broken);
+  static_cast<void>(shop.sell("r2"));
+  shop.machine.verify_rows(handoff::Row(1), gateway::Ticket(800));
+  shop.machine.export_rows(handoff::Row(1), 10, 1'000, gateway::Ticket(801));
+  shop.run();
+  CHECK(shop.verify_failures == std::vector<gateway::Ticket>{gateway::Ticket(800)});
+  CHECK(shop.export_failures == std::vector<gateway::Ticket>{gateway::Ticket(801)});
+}
+
+TEST_CASE("gateway: stopping refuses new events as busy and answers what waits") {
+  Shop shop;
+  shop.journal_stuck = true;
+  const auto waiting = shop.sell("r1");
+  shop.machine.stop(shop.now);
+  const auto late = shop.sell("r2");
+  CHECK(shop.refused(late) == redact::Reason::busy);
+  CHECK_FALSE(shop.machine.settled());
+  shop.journal_stuck = false;
+  for (auto& request : std::exchange(shop.stuck, {})) shop.serve(std::move(request));
+  shop.run();
+  CHECK(shop.stored(waiting).seq == 1);
+  CHECK(shop.machine.settled());
+}
+
+TEST_CASE("gateway: an idle machine asks to be woken at most once a second") {
+  Shop shop;
+  shop.connect();
+  shop.sell("r1");
+  shop.pass(1s);
+  int wakeups = 0;
+  const auto end = shop.now.instant + 60s;
+  while (const auto at = shop.machine.wakeup_at()) {
+    if (*at > end) break;
+    CHECK(*at > shop.now.instant);
+    shop.pass(std::chrono::ceil<std::chrono::milliseconds>(*at - shop.now.instant));
+    if (++wakeups > 300) break;
+  }
+  CHECK(wakeups < 300);
+}

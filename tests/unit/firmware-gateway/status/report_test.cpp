@@ -1,0 +1,148 @@
+#include "firmware-gateway/status/report.hpp"
+
+#include <doctest/doctest.h>
+
+#include "firmware-gateway/status/event_line.hpp"
+#include "firmware-gateway/status/json.hpp"
+#include "firmware-gateway/status/page.hpp"
+#include "proto/wire/event.pb.h"
+
+namespace {
+
+using namespace std::chrono_literals;
+using status::JournalCondition;
+
+status::Facts healthy() {
+  status::Facts facts{.gateway_id = "shop-1", .version = "1.2.3"};
+  facts.journal.condition = JournalCondition::open;
+  facts.uplink.connected = true;
+  return facts;
+}
+
+bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("health: a gateway that is up and connected is not healthy while an old event waits") {
+  auto facts = healthy();
+  CHECK(status::unhealthy_reasons(facts, 15min).empty());
+  facts.pending_events = 7;
+  facts.oldest_pending = 900s;
+  CHECK(status::unhealthy_reasons(facts, 15min).empty());
+  facts.oldest_pending = 901s;
+  const auto reasons = status::unhealthy_reasons(facts, 15min);
+  REQUIRE(reasons.size() == 1);
+  CHECK(contains(reasons.front(), "7 pending events"));
+  CHECK(status::unready_reasons(facts).empty());
+}
+
+TEST_CASE("health: a gateway without a link is healthy as long as nothing waits") {
+  auto facts = healthy();
+  facts.uplink.connected = false;
+  facts.uplink.last_error = "refused";
+  CHECK(status::unhealthy_reasons(facts, 15min).empty());
+}
+
+TEST_CASE("health: the journal's state decides readiness, with a reason each") {
+  for (const auto condition : {JournalCondition::opening, JournalCondition::full, JournalCondition::broken}) {
+    auto facts = healthy();
+    facts.journal.condition = condition;
+    CHECK(status::unready_reasons(facts).size() == 1);
+    CHECK(status::unhealthy_reasons(facts, 15min).size() == 1);
+  }
+  auto facts = healthy();
+  facts.journal.condition = JournalCondition::money_only;
+  CHECK(status::unready_reasons(facts).empty());
+  CHECK(status::unhealthy_reasons(facts, 15min).size() == 1);
+  facts.stopping = true;
+  CHECK(status::unready_reasons(facts).size() == 1);
+}
+
+TEST_CASE("health: quarantine, an old bridge and an expired certificate are reasons") {
+  for (const char* held : {"quarantined", "upgrade_bridge"}) {
+    auto facts = healthy();
+    facts.uplink.held = held;
+    CHECK(status::unhealthy_reasons(facts, 15min).size() == 1);
+  }
+  auto facts = healthy();
+  facts.certificate_days_left = 0;
+  CHECK(status::unhealthy_reasons(facts, 15min).empty());
+  facts.certificate_days_left = -1;
+  CHECK(status::unhealthy_reasons(facts, 15min).size() == 1);
+}
+
+TEST_CASE("health: the answer is 200 without reasons and 503 with them, which it lists") {
+  CHECK(status::verdict({}).http_status == 200);
+  const auto verdict = status::verdict({"a \"quoted\" one"});
+  CHECK(verdict.http_status == 503);
+  CHECK(verdict.json == "{\"status\":\"failing\",\"reasons\":[\"a \\\"quoted\\\" one\"]}\n");
+}
+
+TEST_CASE("status: has every field that the manual names") {
+  auto facts = healthy();
+  facts.epoch = "0a";
+  facts.next_seq = 43;
+  facts.committed_seq = 41;
+  facts.pending_events = 1;
+  facts.pending_amounts = {{.currency = "EUR", .amount_minor = -500, .count = 1}};
+  facts.oldest_pending = 3s;
+  facts.listeners = {{.name = "http", .address = "127.0.0.1:8801"}};
+  const std::string json = status::status_json(facts);
+  for (const char* part :
+       {R"("gateway_id":"shop-1")", R"("epoch":"0a")", R"("next_seq":43)", R"("committed_seq":41)",
+        R"("pending_events":1)", R"("pending_amounts":[{"currency":"EUR","amount_minor":-500,"count":1}])",
+        R"("oldest_pending_seconds":3)", R"("uplink":{"connected":true,"since":)", R"("last_error":)",
+        R"("journal":{"bytes":)", R"("quota_bytes":)", R"("free_disk_bytes":)", R"("state":"open")",
+        R"("clock":"unsynced")", R"("certificate_days_left":null)", R"("version":"1.2.3")",
+        R"("listeners":{"http":"127.0.0.1:8801"})"}) {
+    CAPTURE(part);
+    CHECK(contains(json, part));
+  }
+}
+
+TEST_CASE("metrics: each family is announced once, each sample has the prefix") {
+  auto facts = healthy();
+  facts.samples = {
+      {.name = "events_total", .help = "h", .value = 3, .label = "outcome", .label_value = "stored"},
+      {.name = "events_total", .help = "h", .value = 12345678901234, .label = "outcome", .label_value = "busy"}};
+  const std::string text = status::metrics_text(facts);
+  const auto first = text.find("# TYPE tillstream_gateway_events_total counter");
+  REQUIRE(first != std::string::npos);
+  CHECK(text.find("# TYPE tillstream_gateway_events_total", first + 1) == std::string::npos);
+  CHECK(contains(text, "tillstream_gateway_events_total{outcome=\"stored\"} 3\n"));
+  CHECK(contains(text, "tillstream_gateway_events_total{outcome=\"busy\"} 12345678901234\n"));
+  CHECK(contains(text, "tillstream_gateway_pending_events 0\n"));
+}
+
+TEST_CASE("json: control characters, quotes and broken UTF-8 cannot leave their string") {
+  CHECK(status::json_text("a\"\\\n\x7f") == "\"a\\\"\\\\\\u000a\\u007f\"");
+  CHECK(status::json_text("\xff") == "\"\\ufffd\"");
+  CHECK(status::json_text("für") == "\"für\"");
+}
+
+TEST_CASE("page: loads nothing from elsewhere and never makes markup of what it reads") {
+  const std::string page(status::local_page());
+  CHECK_FALSE(contains(page, "http://"));
+  CHECK_FALSE(contains(page, "https://"));
+  CHECK_FALSE(contains(page, "innerHTML"));
+  CHECK_FALSE(contains(page, "document.write"));
+  CHECK(contains(std::string(status::local_page_policy), "default-src 'none'"));
+}
+
+TEST_CASE("export: a line holds what was stored, and a record that cannot be read comes as it is") {
+  tillstream::v1::Event event;
+  event.set_type("sale");
+  event.set_terminal_id("t1");
+  event.set_amount_minor(1250);
+  event.set_currency("EUR");
+  (*event.mutable_attributes())["table"] = "7";
+  const std::string line =
+      status::event_line({.row = 5, .epoch = "ab", .seq = 4, .committed = true}, event.SerializeAsString());
+  for (const char* part : {R"("row":5)", R"("epoch":"ab")", R"("seq":4)", R"("committed":true)", R"("type":"sale")",
+                           R"("amount_minor":1250)", R"("attributes":{"table":"7"})"}) {
+    CAPTURE(part);
+    CHECK(contains(line, part));
+  }
+  CHECK(line.ends_with("}\n"));
+  CHECK(contains(status::event_line({.row = 1, .epoch = ""}, "\xff\xff"), R"("record":"ffff")"));
+}
