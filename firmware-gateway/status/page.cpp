@@ -9,17 +9,18 @@ std::string_view local_page() {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Tillstream gateway</title>
 <style>
-  :root { color-scheme: light dark; --line: #8884; --good: #1a7f37; --bad: #cf222e; }
+  :root { color-scheme: light dark; --line: #8884; --good: #1a7f37; --bad: #cf222e; --warn: #9a6700; }
   body { font: 16px/1.45 system-ui, sans-serif; margin: 0 auto; padding: 1.2rem; max-width: 44rem; }
   h1 { font-size: 1.1rem; font-weight: 600; margin: 0 0 .2rem; }
   .verdict { font-size: 1.7rem; font-weight: 700; margin: .2rem 0 .6rem; }
-  .good { color: var(--good); } .bad { color: var(--bad); }
+  @media (prefers-color-scheme: dark) { :root { --good: #4ac26b; --bad: #ff7b72; --warn: #d4a72c; } }
+  .good { color: var(--good); } .bad { color: var(--bad); } .warn { color: var(--warn); }
   ul { padding-left: 1.2rem; margin: .2rem 0 1rem; }
   dl { display: grid; grid-template-columns: minmax(9rem, auto) 1fr; margin: 0; border-top: 1px solid var(--line); }
   dt, dd { padding: .45rem 0; margin: 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
   dt { opacity: .7; padding-right: 1rem; }
   dd { font-variant-numeric: tabular-nums; }
-  footer { opacity: .6; font-size: .85rem; margin-top: 1rem; }
+  footer { opacity: .75; font-size: .85rem; margin-top: 1rem; } footer a { color: inherit; }
 </style>
 <h1>Tillstream gateway <span id="gateway"></span></h1>
 <div class="verdict" id="verdict" role="status">…</div>
@@ -31,7 +32,8 @@ std::string_view local_page() {
 'use strict';
 const show = (id, text) => { document.getElementById(id).textContent = text; };
 const age = s => s < 120 ? s + ' s' : s < 7200 ? Math.round(s / 60) + ' min' : s < 172800 ? Math.round(s / 3600) + ' h' : Math.round(s / 86400) + ' d';
-const mib = b => (b / 1048576).toFixed(1) + ' MiB';
+const mib = b => b < 10737418240 ? (b / 1048576).toFixed(1) + ' MiB' : (b / 1073741824).toFixed(1) + ' GiB';
+const moment = iso => iso.slice(0, 10) + ' ' + iso.slice(11, 19) + ' UTC';
 const rows = (id, list) => {
   const element = document.getElementById(id);
   element.replaceChildren(...list.flatMap(([name, value]) => {
@@ -45,17 +47,17 @@ async function refresh() {
     const [status, health] = await Promise.all([
       fetch('/v1/status', { cache: 'no-store' }).then(r => r.json()),
       fetch('/healthz', { cache: 'no-store' }).then(r => r.json())]);
-    const good = health.status === 'ok';
+    const good = health.status === 'ok', linked = status.uplink.connected;
     show('gateway', status.gateway_id);
-    show('verdict', good ? 'All is well' : 'Needs attention');
-    document.getElementById('verdict').className = 'verdict ' + (good ? 'good' : 'bad');
+    show('verdict', !good ? 'Needs attention' : linked ? 'All is well' : 'Storing; no link to the broker');
+    document.getElementById('verdict').className = 'verdict ' + (!good ? 'bad' : linked ? 'good' : 'warn');
     document.getElementById('reasons').replaceChildren(...health.reasons.map(reason => {
       const item = document.createElement('li'); item.textContent = reason; return item; }));
     const money = status.pending_amounts.map(a => a.count + ' × ' + a.currency + ', ' + a.amount_minor + ' minor units').join('; ');
     rows('facts', [
       ['Waiting to be sent', status.pending_events + (status.pending_events ? ', the oldest for ' + age(status.oldest_pending_seconds) : '')],
       ['Money among it', money || 'none'],
-      ['Link to the broker', (status.uplink.connected ? 'connected' : 'not connected') + ' since ' + status.uplink.since],
+      ['Link to the broker', (linked ? 'connected' : 'not connected') + ' since ' + moment(status.uplink.since)],
       ['Last error', status.uplink.last_error || 'none'],
       ['Bridge', status.uplink.held || status.uplink.handoff],
       ['Journal', status.journal.state + ', ' + mib(status.journal.bytes) + ' of ' + mib(status.journal.quota_bytes)],
