@@ -2,7 +2,15 @@
 
 #include <CLI/CLI.hpp>
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <iostream>
+#include <string_view>
+
 #include "cloud-bridge/app/version.hpp"
+#include "proto/base/text.hpp"
 
 namespace app {
 
@@ -10,6 +18,23 @@ namespace {
 
 void add_config(CLI::App& verb, Arguments& arguments) {
   verb.add_option("--config", arguments.config, "the configuration, bridge.toml")->required()->type_name("FILE");
+}
+
+constexpr std::array<std::string_view, 8> words = {"run",     "check",    "tail",   "status",
+                                                   "release", "--config", "--from", "--follow"};
+
+// "did you mean …": for the first word on the line that is near a known one.
+std::string suggestion(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = std::string_view(argv[i]).substr(0, std::string_view(argv[i]).find('='));
+    if (std::ranges::find(words, word) != words.end()) {
+      if (word == "--config" || word == "--from") ++i;
+      continue;
+    }
+    const std::string_view near = base::nearest(word, words);
+    if (!near.empty()) return fmt::format("'{}' is not known, did you mean '{}'?", word, near);
+  }
+  return {};
 }
 
 }  // namespace
@@ -38,7 +63,9 @@ ParsedArguments parse_arguments(int argc, char** argv) {
     cli.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     const int status_of_cli = cli.exit(error);
-    return {std::nullopt, status_of_cli == 0 ? exit_done : exit_wrong_use};
+    if (status_of_cli == 0) return {std::nullopt, exit_done};
+    if (const std::string hint = suggestion(argc, argv); !hint.empty()) std::cerr << hint << '\n';
+    return {std::nullopt, exit_wrong_use};
   }
   if (check->parsed()) arguments.command = Command::check;
   if (tail->parsed()) arguments.command = Command::tail;

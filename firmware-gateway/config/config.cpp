@@ -53,14 +53,16 @@ class Reader {
   }
 
   static void read_journal(SettingsTable table, Journal& journal) {
-    journal.quota = table.bytes("quota", "512MiB", 16 * MiB, 1'024 * GiB);
-    journal.reserve = table.bytes("reserve", "16MiB", 0, 1'024 * GiB);
+    journal.quota = table.bytes("quota", "512MiB", 4 * MiB, 1'024 * GiB);
+    // Not said: 16 MiB, of a small quota its eighth.
+    journal.reserve =
+        table.has("reserve") ? table.bytes("reserve", "16MiB", 0, 1'024 * GiB) : std::min(16 * MiB, journal.quota / 8);
     journal.retention =
         std::chrono::duration_cast<std::chrono::seconds>(table.duration("retention", "35d", 1min, 24h * 3'650));
     // The quota also holds the write-ahead log and the ballast: of a small one little is left for a reserve.
-    if (journal.reserve >= journal.quota / 2) {
-      table.error("reserve", fmt::format("is {} bytes; allowed: less than half of the quota ({} bytes)",
-                                         journal.reserve, journal.quota / 2));
+    if (journal.reserve > journal.quota / 2) {
+      table.error("reserve", fmt::format("is {} bytes; allowed: up to half of the quota ({} bytes)", journal.reserve,
+                                         journal.quota / 2));
     }
   }
 

@@ -77,7 +77,7 @@ def test_a_kafkaless_reader_follows_by_tail_and_by_server_sent_events(make_rig):
     events = [json.loads(line) for line in out.stdout.splitlines()]
     assert sum(event["type"] == "sale" for event in events) >= told
     with socket.create_connection(("127.0.0.1", rig.bridge.admin_port), timeout=10) as reader:
-        reader.sendall(b"GET /v1/events?from=0 HTTP/1.1\r\nHost: x\r\n\r\n")
+        reader.sendall(b"GET /v1/events?from=0 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         seen = b""
         while seen.count(b"\ndata:") < told:
             chunk = reader.recv(65536)

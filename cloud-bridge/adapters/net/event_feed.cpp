@@ -85,12 +85,13 @@ void EventFeed::pump() {
   reading_ = true;
   const stream::Position from = readers_.at(*key).next;
   const std::weak_ptr<EventFeed*> weak = self_;
-  reader_.read(from, page_limits, [weak, from](base::Result<stream::ReadPage, stream::ReadError> page) {
-    if (const auto self = weak.lock(); self && *self) (*self)->on_page(from, page);
+  reader_.read(from, page_limits, [weak, from, end = last_](base::Result<stream::ReadPage, stream::ReadError> page) {
+    if (const auto self = weak.lock(); self && *self) (*self)->on_page(from, end, page);
   });
 }
 
-void EventFeed::on_page(stream::Position from, const base::Result<stream::ReadPage, stream::ReadError>& page) {
+void EventFeed::on_page(stream::Position from, stream::Position end,
+                        const base::Result<stream::ReadPage, stream::ReadError>& page) {
   reading_ = false;
   // Down or busy: the next commit or the next tick tries again.
   if (!page) return;
@@ -100,8 +101,9 @@ void EventFeed::on_page(stream::Position from, const base::Result<stream::ReadPa
     if (reader.next == from && wants(reader)) served.push_back(key);
   }
   for (const Key key : served) {
-    // Nothing there although the end is beyond: go on behind the end, or this would never stop.
-    const stream::Position next = page->records.empty() ? last_.next() : page->next;
+    // Nothing there although the end was beyond: go on behind that end, or this would never stop. Not behind today's
+    // end: what was committed while this read was on its way is still to be read.
+    const stream::Position next = page->records.empty() ? end.next() : page->next;
     if (!chunk.empty() && !write(key, chunk)) continue;
     if (const auto found = readers_.find(key); found != readers_.end()) found->second.next = next;
   }

@@ -53,7 +53,9 @@ class EventFeed {
   void pump();
   [[nodiscard]] bool wants(const Reader& reader) const { return !reader.throttled && reader.next <= last_; }
   [[nodiscard]] std::optional<Key> next_in_turn() const;
-  void on_page(stream::Position from, const base::Result<stream::ReadPage, stream::ReadError>& page);
+  // `end`: the last position when the read was asked for.
+  void on_page(stream::Position from, stream::Position end,
+               const base::Result<stream::ReadPage, stream::ReadError>& page);
   [[nodiscard]] bool write(Key key, const std::string& chunk);
   void tick();
 

@@ -32,7 +32,12 @@ std::int64_t kind_number(Kind kind) { return static_cast<std::int64_t>(kind); }
 // --- opening -------------------------------------------------------------------------------------
 
 SqliteJournal::SqliteJournal(const StateFolder& folder, const JournalSettings& settings, const JournalNeeds& needs)
-    : folder_(folder), settings_(settings), needs_(needs), index_(settings.index_rows_max), quota_(settings.limits) {}
+    : folder_(folder),
+      settings_(settings),
+      needs_(needs),
+      index_(settings.index_rows_max),
+      overhead_(Overhead::of(settings.limits.quota_bytes)),
+      quota_(settings.limits) {}
 
 SqliteJournal::~SqliteJournal() = default;
 
@@ -179,7 +184,7 @@ base::Result<std::vector<journal::AppendOutcome>, Error> SqliteJournal::append(
     std::size_t count = 0;
     for (std::size_t bytes = 0; count < std::min(items.size(), kGroupItemsMax); ++count) {
       bytes += items[count].record.size();
-      if (count > 0 && bytes > kGroupBytesMax) break;
+      if (count > 0 && bytes > overhead_.group_bytes_max) break;
     }
     if (const auto done = append_group(items.first(count), outcomes); !done) return base::fail(done.error());
     items = items.subspan(count);
@@ -551,7 +556,7 @@ int SqliteJournal::on_wal(void* self, sqlite3* /*database*/, const char* /*name*
 
 // The commit is on disk: whatever the checkpoint meets concerns only what comes after.
 void SqliteJournal::after_commit() {
-  if (wal_pages_ < kCheckpointPages) return;
+  if (static_cast<std::uint64_t>(wal_pages_) < overhead_.checkpoint_pages) return;
   if (const int status = checkpoint(); status != SQLITE_OK) static_cast<void>(fail(status, "checkpoint"));
 }
 

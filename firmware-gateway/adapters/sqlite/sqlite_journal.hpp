@@ -13,6 +13,8 @@
 //   (3) used_bytes() never exceeds the quota: live pages, the WAL's whole allowance and the ballast are charged.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 
 #include "firmware-gateway/adapters/sqlite/database.hpp"
@@ -25,15 +27,31 @@
 
 namespace sqlite {
 
-// A checkpoint follows when the WAL has so many pages.
-inline constexpr int kCheckpointPages = 1000;
-// The most that one transaction takes; append() splits more.
+// The most events that one transaction takes; append() splits more.
 inline constexpr std::size_t kGroupItemsMax = 1024;
-inline constexpr std::size_t kGroupBytesMax = 4U << 20U;
-// Charged for the WAL whatever its size: a checkpoint's worth and one group.
-inline constexpr std::uint64_t kWalAllowanceBytes = (kCheckpointPages + 200ULL) * (kPageBytes + 24ULL) + kGroupBytesMax;
 // Smaller quotas are refused: there would be hardly room for an event beside WAL and ballast.
-inline constexpr std::uint64_t kQuotaMinBytes = 16U << 20U;
+inline constexpr std::uint64_t kQuotaMinBytes = 4U << 20U;
+
+// What a journal keeps beside its rows. A small quota gets a small share; from 64 MiB on the numbers are the largest.
+struct Overhead {
+  // A checkpoint follows when the WAL has so many pages.
+  std::uint64_t checkpoint_pages = 0;
+  // The most bytes of records that one transaction takes; append() splits more. Any single event fits.
+  std::size_t group_bytes_max = 0;
+  // Freed when others fill the disk: enough for a checkpoint.
+  std::uint64_t ballast_bytes = 0;
+
+  [[nodiscard]] static constexpr Overhead of(std::uint64_t quota_bytes) {
+    const std::uint64_t share = std::clamp<std::uint64_t>(quota_bytes / 16, 256U << 10U, 4U << 20U);
+    return {.checkpoint_pages = std::min<std::uint64_t>(share / kPageBytes, 1000),
+            .group_bytes_max = share,
+            .ballast_bytes = share};
+  }
+  // Charged for the WAL whatever its size: a checkpoint's worth and one group.
+  [[nodiscard]] constexpr std::uint64_t wal_bytes() const {
+    return (checkpoint_pages + 200) * (kPageBytes + 24ULL) + group_bytes_max;
+  }
+};
 // Events are refused when the disk has less room than this, and taken again when it has twice as much and the ballast
 // is whole.
 inline constexpr std::uint64_t kDiskFloorBytes = 1U << 20U;
@@ -214,6 +232,7 @@ class SqliteJournal final : public journal::Journal {
   base::UtcTime latest_time_;
 
   journal::DuplicateIndex index_;
+  Overhead overhead_;
   journal::Quota quota_;
   bool disk_full_ = false;
   Room room_;

@@ -196,7 +196,7 @@ void SqliteJournal::measure_room() {
   const std::uint64_t free_pages = pragma(statements_.freelist_count);
   const std::uint64_t live_pages = pragma(statements_.page_count) - free_pages;
   const std::uint64_t wal_bytes = database_.wal_bytes();
-  room_.used_bytes = live_pages * page_bytes_ + std::max(wal_bytes, kWalAllowanceBytes) + kBallastBytes;
+  room_.used_bytes = live_pages * page_bytes_ + std::max(wal_bytes, overhead_.wal_bytes()) + overhead_.ballast_bytes;
   room_.free_disk_bytes = folder_.free_disk_bytes() + std::min(free_pages * page_bytes_, wal_bytes);
 }
 
@@ -222,10 +222,12 @@ void SqliteJournal::relieve_disk() {
 }
 
 void SqliteJournal::recover_disk() {
-  const bool whole = folder_.has_ballast();
+  const bool whole = folder_.has_ballast(overhead_.ballast_bytes);
   if (whole && !disk_full_) return;
   const std::uint64_t room = folder_.free_disk_bytes();
-  if (!whole && (room < kBallastBytes + 2 * kDiskFloorBytes || !folder_.make_ballast())) return;
+  if (!whole &&
+      (room < overhead_.ballast_bytes + 2 * kDiskFloorBytes || !folder_.make_ballast(overhead_.ballast_bytes)))
+    return;
   if (folder_.free_disk_bytes() >= 2 * kDiskFloorBytes) disk_full_ = false;
 }
 

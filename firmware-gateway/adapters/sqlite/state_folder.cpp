@@ -141,13 +141,18 @@ std::uint64_t StateFolder::free_disk_bytes() const {
 
 bool StateFolder::has_ballast() const {
   struct stat file{};
-  return ::stat(ballast().c_str(), &file) == 0 && static_cast<std::uint64_t>(file.st_size) == kBallastBytes;
+  return ::stat(ballast().c_str(), &file) == 0;
 }
 
-bool StateFolder::make_ballast() const {
+bool StateFolder::has_ballast(std::uint64_t bytes) const {
+  struct stat file{};
+  return ::stat(ballast().c_str(), &file) == 0 && static_cast<std::uint64_t>(file.st_size) == bytes;
+}
+
+bool StateFolder::make_ballast(std::uint64_t bytes) const {
   {
-    const Descriptor file(ballast(), O_WRONLY | O_CREAT);
-    if (file.get() >= 0 && ::posix_fallocate(file.get(), 0, static_cast<off_t>(kBallastBytes)) == 0) return true;
+    const Descriptor file(ballast(), O_WRONLY | O_CREAT | O_TRUNC);
+    if (file.get() >= 0 && ::posix_fallocate(file.get(), 0, static_cast<off_t>(bytes)) == 0) return true;
   }
   free_ballast();
   return false;

@@ -35,7 +35,6 @@ struct OpenError {
   std::string detail;  // for people, one line
 };
 
-inline constexpr std::uint64_t kBallastBytes = 4U << 20U;
 inline constexpr std::size_t kDamagedKept = 2;
 
 class StateFolder {
@@ -65,9 +64,11 @@ class StateFolder {
   std::vector<std::string> drop_damaged(std::size_t keep) const;
 
   [[nodiscard]] std::uint64_t free_disk_bytes() const;
+  // A ballast file of any size; of exactly this one.
   [[nodiscard]] bool has_ballast() const;
-  // False: no room for it.
-  [[nodiscard]] bool make_ballast() const;
+  [[nodiscard]] bool has_ballast(std::uint64_t bytes) const;
+  // In place of one of another size. False: no room for it.
+  [[nodiscard]] bool make_ballast(std::uint64_t bytes) const;
   void free_ballast() const;
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 

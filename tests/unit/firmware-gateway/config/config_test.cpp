@@ -94,7 +94,7 @@ TEST_CASE("config: each of these is refused at its own key") {
   refuses(with("batch_events = 4096\nwindow_events = 16\n"), "uplink.batch_events");
   refuses(with("certificate = \"/nowhere.pem\"\n"), "uplink.certificate");
   refuses(with("password_file = \"/nowhere\"\n"), "uplink.password_file");
-  refuses(with("[journal]\nquota = \"32MiB\"\nreserve = \"16MiB\"\n"), "journal.reserve");
+  refuses(with("[journal]\nquota = \"31MiB\"\nreserve = \"16MiB\"\n"), "journal.reserve");
   refuses(with("[terminals.http]\nlisten = \"0.0.0.0:8801\"\n"), "terminals.http.listen");
   refuses(with("[terminals.framed]\nlisten = \"nonsense\"\n"), "terminals.framed.listen");
   refuses(with("[terminals.defaults]\ncurrency = \"EURO\"\n"), "terminals.defaults.currency");
