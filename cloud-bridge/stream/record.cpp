@@ -42,10 +42,8 @@ bool has_invalid_field(const Event& event) {
          !is_time(event.received_at_ms());
 }
 
-// Absent is 0: no terminal and no gateway sends the very first millisecond of 1970.
-std::string time_text(std::int64_t ms) {
-  return ms == 0 ? std::string() : base::to_rfc3339(base::UtcTime(std::chrono::milliseconds(ms)));
-}
+// Every event has both its times. 0 is one, too: a terminal whose clock lost its battery begins in 1970.
+std::string time_text(std::int64_t ms) { return base::to_rfc3339(base::UtcTime(std::chrono::milliseconds(ms))); }
 
 template <class Map>
 auto sorted(const Map& map) {

@@ -34,16 +34,27 @@ constexpr std::array<char32_t, 12> zeros{0x0030, 0x0660, 0x06F0, 0x0966, 0x09E6,
 
 std::optional<char> digit_of(char32_t value) {
   if (value >= 0x1D7CE && value <= 0x1D7FF) return static_cast<char>('0' + (value - 0x1D7CE) % 10);
+  // Superscripts, subscripts, circled.
+  if (value == 0xB9 || value == 0xB2 || value == 0xB3) return value == 0xB9 ? '1' : value == 0xB2 ? '2' : '3';
+  if (value >= 0x2070 && value <= 0x2089) return static_cast<char>('0' + (value & 0xFU));
+  if (value >= 0x2460 && value <= 0x2468) return static_cast<char>('1' + (value - 0x2460));
+  if (value == 0x24EA) return '0';
   for (const char32_t zero : zeros)
     if (value >= zero && value < zero + 10) return static_cast<char>('0' + (value - zero));
   return std::nullopt;
 }
 
+// All of ASCII that is no letter and no digit, but for the separators of the tracks, which have a meaning of their own.
 bool is_separator(char32_t value) {
-  constexpr std::u32string_view ascii = U" -._/,:*'|\t";
-  if (ascii.contains(value)) return true;
-  if (value >= 0x2000 && value <= 0x2015) return true;  // blanks, joiners, hyphens, dashes
-  constexpr std::u32string_view others = U"\u00A0\u00AD\u00B7\u202F\u205F\u2212\u3000\u2022";
+  if (value < 0x80) {
+    const bool letter = (value >= 'a' && value <= 'z') || (value >= 'A' && value <= 'Z');
+    return !letter && value != '=' && value != '^';
+  }
+  if (value >= 0x0300 && value <= 0x036F) return true;  // marks that combine with a digit
+  if (value >= 0x2000 && value <= 0x206F) return true;  // blanks, joiners, hyphens, dashes, bullets
+  if (value >= 0x20D0 && value <= 0x20FF) return true;  // enclosing marks: keycaps
+  if (value >= 0xFE00 && value <= 0xFE0F) return true;  // variation selectors
+  constexpr std::u32string_view others = U"\u00A0\u00AD\u00B7\u2212\u3000\uFEFF";
   return others.contains(value);
 }
 

@@ -98,8 +98,8 @@ std::string event_line(const LinePlace& place, base::BytesView record) {
   add(json, "source", event.source());
   add(json, "terminal_id", event.terminal_id());
   add(json, "terminal_ref", event.terminal_ref());
-  if (event.occurred_at_ms() != 0) add_time(json, "occurred_at", event.occurred_at_ms());
-  if (event.occurred_at_ms() != 0) json.number("utc_offset_minutes", event.utc_offset_minutes());
+  add_time(json, "occurred_at", event.occurred_at_ms());
+  json.number("utc_offset_minutes", event.utc_offset_minutes());
   add_time(json, "received_at", event.received_at_ms());
   json.text("clock", event.clock_synced() ? "synced" : "unsynced");
   add_money(json, event);

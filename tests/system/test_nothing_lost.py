@@ -1,4 +1,5 @@
 """Nothing that a terminal was told is stored is ever lost, doubled or out of order: kill -9, bad brokers, bad lines, full disks."""
+import json
 import os
 import signal
 import subprocess
@@ -147,8 +148,29 @@ def test_a_full_disk_refuses_forwards_and_recovers(make_rig, small_disk):
 def test_a_full_journal_refuses_with_busy_and_accepts_again(make_rig):
     rig = make_rig(gateway={"journal": {"quota": "4MiB", "reserve": "512KiB"}})
     rig.relay.set("cut")
-    rig.tap(2)
-    r.wait_for("terminals hear busy", lambda: rig.terminals[0].busy > 3, 120)
+    rig.tap(1)
+    filler = r.Terminal(rig.gateway, "B1")
+    fill(rig, filler)
+    r.wait_for("terminals hear busy", lambda: rig.terminals[0].busy > 3)
     rig.relay.set("pass")
-    rig.wait_told(500, 120)
-    rig.settle()
+    rig.wait_told(100, 120)
+    rig.terminals[0].stop()
+    r.wait_drained(rig.stream, [*rig.terminals, filler])
+    r.judge(rig.stream, [*rig.terminals, filler])
+
+
+def fill(rig, filler):
+    """Batches of 1,000 lines, until the journal takes no more."""
+    for batch in range(100):
+        refs = [f"{batch:04d}-{line:04d}" for line in range(1000)]
+        filler.submitted += refs
+        lines = "\n".join(json.dumps(r.sale("B1", ref)) for ref in refs)
+        status, body = r.get(rig.gateway.http_port, "/v1/events/batch", 60, "POST", lines, {"Content-Type": "application/x-ndjson"})
+        answers = [json.loads(line) for line in body.splitlines()] if status == 200 else []
+        for ref, answer in zip(refs, answers):
+            if answer["status"] == 201:
+                filler.told[ref] = answer
+        if status == 503 or any(answer["status"] == 503 for answer in answers):
+            return
+        assert status == 200, body
+    raise AssertionError("the journal never got full")

@@ -1,6 +1,7 @@
 #include "firmware-gateway/ingest/ingest.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include "tests/unit/firmware-gateway/ingest/intake.hpp"
 
@@ -378,6 +379,19 @@ TEST_CASE("ingest: an original that this gateway knows is linked, and decides th
                              {"original_ref", "\"r\""},
                              {"original_type", "\"sale\""}})));
   CHECK(intake.last().original_event_id().empty());
+}
+
+TEST_CASE("ingest: the reversal of what moved nothing moves nothing") {
+  Intake intake;
+  for (const char* outcome : {"declined", "failed", "unknown", "approved"}) {
+    CAPTURE(outcome);
+    const std::string ref = fmt::format("\"{}\"", outcome);
+    stored(intake.answer(sale({{"terminal_ref", ref}, {"outcome", ref}})));
+    stored(intake.answer(
+        sale({{"type", "\"reversal\""}, {"terminal_ref", fmt::format("\"v-{}\"", outcome)}, {"original_ref", ref}})));
+    CHECK(intake.last().effect_minor() ==
+          (std::string_view(outcome) == "approved" ? -intake.last().amount_minor() : 0));
+  }
 }
 
 TEST_CASE("ingest: an original in the same group is stored first, and nothing overtakes the event that names it") {
