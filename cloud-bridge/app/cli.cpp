@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <iostream>
+#include <limits>
 #include <string_view>
 
 #include "cloud-bridge/app/version.hpp"
@@ -56,6 +58,7 @@ ParsedArguments parse_arguments(int argc, char** argv) {
   CLI::App* release = cli.add_subcommand("release", "end the quarantine of a gateway id, once only one box uses it");
   for (CLI::App* verb : {run, check, tail, status, release}) add_config(*verb, arguments);
   tail->add_option("--from", arguments.from, "begin at this position (default 0: the beginning)")
+      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()))
       ->type_name("POSITION");
   tail->add_flag("--follow", arguments.follow, "wait for more at the end");
   release->add_option("ID", arguments.gateway_id, "the gateway id")->required();

@@ -474,6 +474,8 @@ void Connection::dispatch() {
 
 void Connection::respond(std::uint64_t request, HttpResponse response) {
   if (state_ != State::waiting || request != request_number_) return;
+  const auto closes = [](const auto& header) { return header.first == "Connection" && header.second == "close"; };
+  if (std::erase_if(response.headers, closes) > 0) keep_alive_ = false;
   send(response);
 }
 

@@ -96,6 +96,8 @@ void Admin::events(const platform::HttpRequest& request, platform::Responder& re
   if (feed_.full()) {
     auto refusal = platform::error_response(503, "too_many_readers", "the limit of readers is reached");
     refusal.headers.emplace_back("Retry-After", "5");
+    // Else readers that are turned away would hold the connections that health and metrics need.
+    refusal.headers.emplace_back("Connection", "close");
     return responder.send(std::move(refusal));
   }
   std::optional<stream::Position> from;
