@@ -24,7 +24,7 @@ from pathlib import Path
 
 from relay import Relay
 
-START_SECONDS = 20.0
+START_SECONDS = 30.0
 END_SECONDS = 6.0  # a part has 5 s from SIGTERM
 GATEWAY_ID = "market-hall"
 
@@ -234,7 +234,8 @@ class Rig:
         return get_json(self.address("bridge"), "/v1/status") is not None
 
     def _gateway_up(self) -> bool:
-        return self.gateway_status() is not None
+        """The whole way is open: the bridge has answered the gateway."""
+        return ((self.gateway_status() or {}).get("uplink") or {}).get("handoff") == "streaming"
 
     def gateway_status(self) -> dict | None:
         return get_json(self.address("admin"), "/v1/status")

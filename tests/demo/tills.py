@@ -59,7 +59,7 @@ SHOPS = (
 CARDS = (
     Card("Anna", "4111111111111111", "Visa"),
     Card("Ben", "5555555555554444", "Mastercard"),
-    Card("Clara", "378282246310005", "American Express"),
+    Card("Clara", "378282246310005", "Amex"),
     Card("David", "4242424242424242", "Visa"),
     Card("Emma", "5105105105105100", "Mastercard"),
 )
