@@ -216,10 +216,14 @@ class Conductor:
             say("\nthe gateway was down: started for the count")
             self._throw({"gateway": "start"})
 
+    def _settled(self) -> bool:
+        # The tills first: whoever stepped up to one before the doors closed is a tap only once that till has told of it.
+        return not any(till.busy for till in self._tills) and self._scene.settled()
+
     def _drain(self) -> None:
         deadline = time.monotonic() + DRAIN_SECONDS
         told_at = time.monotonic()
-        while not self._scene.settled():
+        while not self._settled():
             now = time.monotonic()
             if self._signals:
                 raise Interrupted

@@ -104,12 +104,13 @@ class Reader:
                 return
             self._socket.settimeout(None)
             for position, data in sse_messages(response):
-                if self.paused or self._closed.is_set():
-                    return
                 event = json.loads(data)
-                self.position = position
-                self.taken += 1
-                self._take(position, event)
+                with self._lock:  # once pause() has returned, nothing is taken any more
+                    if self.paused or self._closed.is_set():
+                        return
+                    self.position = position
+                    self.taken += 1
+                    self._take(position, event)
         finally:
             with self._lock:
                 self._socket = None

@@ -6,6 +6,7 @@ import random
 import socket
 import sys
 import threading
+import types
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from board import WAITING_MAX, Board
+from conductor import Conductor
 from ledger import Ledger, Tap, audit, percentile
 from page_server import CannotServe, PageServer
 from readers import sse_messages
@@ -268,3 +270,13 @@ def test_a_till_never_uses_a_reference_twice_and_rings_up_what_it_shows(shop):
     assert {purchase.body["type"] for purchase in purchases} == {"sale", "refund"}
     euros = sum(purchase.body["currency"] == "EUR" for purchase in purchases)
     assert 200 < euros < 300
+
+
+def test_conductor_waits_for_the_customer_who_stepped_up_before_the_doors_closed():
+    conductor = Conductor.__new__(Conductor)
+    conductor._scene = types.SimpleNamespace(settled=lambda: True)
+    till = types.SimpleNamespace(busy=True)
+    conductor._tills = [types.SimpleNamespace(busy=False), till]
+    assert not conductor._settled(), "rung for, but not told of yet"
+    till.busy = False
+    assert conductor._settled()
