@@ -17,9 +17,37 @@ constexpr std::size_t identity_mark_hash = 7;
 constexpr std::size_t token_bytes = 16;
 
 // Attributes that hold sensitive authentication data by their name, whatever their value looks like.
-constexpr std::array<std::string_view, 14> forbidden_names{"cvv",    "cvv2",     "cvc",     "cvc2",      "cav2",
-                                                           "pin",    "pinblock", "pindata", "track",     "track1",
-                                                           "track2", "track3",   "pan",     "cardnumber"};
+constexpr std::array<std::string_view, 31> forbidden_names{"cvv",
+                                                           "cvv2",
+                                                           "icvv",
+                                                           "dcvv",
+                                                           "cvc",
+                                                           "cvc1",
+                                                           "cvc2",
+                                                           "cvc3",
+                                                           "cav",
+                                                           "cav2",
+                                                           "csc",
+                                                           "cid",
+                                                           "cvd",
+                                                           "cvn",
+                                                           "cvn2",
+                                                           "pvv",
+                                                           "securitycode",
+                                                           "cardsecuritycode",
+                                                           "cardverification",
+                                                           "verificationcode",
+                                                           "verificationvalue",
+                                                           "pin",
+                                                           "pinblock",
+                                                           "pindata",
+                                                           "track",
+                                                           "track1",
+                                                           "track2",
+                                                           "track3",
+                                                           "trackdata",
+                                                           "pan",
+                                                           "cardnumber"};
 
 std::string letters_and_digits(std::string_view name) {
   std::string simple;

@@ -105,6 +105,7 @@ class Connection : public HttpConnection, public std::enable_shared_from_this<Co
 
   void start() override;
   void sweep(Clock::time_point now) override;
+  [[nodiscard]] std::optional<Clock::time_point> idle_since() const override;
   void stop() override;
   void abort() override;
 
@@ -161,6 +162,7 @@ class Connection : public HttpConnection, public std::enable_shared_from_this<Co
 
   std::shared_ptr<HttpCore> core_;
   State state_ = State::idle;
+  Clock::time_point idle_since_;
   Clock::time_point deadline_ = kNever;
   bool read_pending_ = false;
   bool peer_is_loopback_ = false;
@@ -281,6 +283,10 @@ void Connection::sweep(Clock::time_point now) {
   abort();
 }
 
+std::optional<Clock::time_point> Connection::idle_since() const {
+  return state_ == State::idle ? std::optional(idle_since_) : std::nullopt;
+}
+
 void Connection::stop() {
   switch (state_) {
     case State::idle:
@@ -317,7 +323,9 @@ void Connection::next_request() {
   header_bytes_ = 0;
   request_ = HttpRequest();
   ++request_number_;
-  enter(State::idle, core_->settings.idle);
+  idle_since_ = Clock::now();
+  // Who connects has something to say.
+  enter(State::idle, request_number_ == 1 ? core_->settings.slow_read : core_->settings.idle);
   if (input_.size() == 0) {
     read_pending_ = true;
     return read(input_.prepare());

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <unordered_set>
 
 #include "proto/platform/http_server.hpp"
@@ -34,6 +35,8 @@ class HttpConnection {
   virtual void start() = 0;
   // Ends it when its time is up.
   virtual void sweep(Clock::time_point now) = 0;
+  // Since when it waits for a request of which nothing has come yet; none: something is under way.
+  [[nodiscard]] virtual std::optional<Clock::time_point> idle_since() const = 0;
   // Finishes what is under way, then ends.
   virtual void stop() = 0;
   // Ends it now.

@@ -25,6 +25,8 @@ using Acceptor = asio::basic_socket_acceptor<asio::ip::tcp, Executor>;
 using Timer = asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, Executor>;
 using TlsContext = std::shared_ptr<asio::ssl::context>;
 
+// A full server leaves a connection that has waited so long for a newcomer's sake.
+constexpr auto kIdleBeforeLeft = std::chrono::seconds(1);
 constexpr std::chrono::milliseconds kSweepMin{10};
 constexpr std::chrono::milliseconds kSweepMax{1000};
 constexpr std::chrono::milliseconds kAcceptPause{100};
@@ -125,6 +127,7 @@ class AsioHttpServer final : public HttpServer {
   }
 
   void admit(Socket socket) {
+    if (core_->connections.size() >= core_->settings.max_connections) leave_longest_idle();
     if (core_->connections.size() >= core_->settings.max_connections) {
       ++refused_connections_;
       return turn_away(std::move(socket), tls_ != nullptr);
@@ -132,6 +135,19 @@ class AsioHttpServer final : public HttpServer {
     auto connection = make_connection(core_, std::move(socket), tls_);
     core_->connections.insert(connection);
     connection->start();
+  }
+
+  // Connections that only wait make room for one that has something to say.
+  void leave_longest_idle() {
+    std::shared_ptr<HttpConnection> longest;
+    auto since = Clock::now() - kIdleBeforeLeft;
+    for (const auto& connection : core_->connections) {
+      const auto idle = connection->idle_since();
+      if (!idle || *idle > since) continue;
+      longest = connection;
+      since = *idle;
+    }
+    if (longest) longest->abort();
   }
 
   // One timer for all: a timer a read would cost a tenth of the throughput.
