@@ -60,7 +60,8 @@ struct Candidate {
 struct Appended {
   Row row;
 };
-// What may be the same event, newest first, never empty, at most kCandidatesMax.
+// What may be the same event: the oldest kCandidatesMax rows that the caller has not seen, newest first, never empty.
+// There may be more beyond: with seen_through at the newest of these, the next append shows them.
 struct Candidates {
   std::vector<Candidate> rows;
 };

@@ -67,10 +67,11 @@ base::Result<std::vector<journal::AppendOutcome>, Error> MemoryJournal::append(
 
 std::vector<journal::Candidate> MemoryJournal::candidates(const journal::AppendItem& item) const {
   std::vector<journal::Candidate> found;
-  for (auto at = disk_.rows.rbegin(); at != disk_.rows.rend() && at->first > item.seen_through; ++at) {
+  for (auto at = disk_.rows.upper_bound(item.seen_through); at != disk_.rows.end(); ++at) {
     if (at->second.key_hash == item.key_hash) found.push_back({at->first, at->second.record});
     if (found.size() == journal::kCandidatesMax) break;
   }
+  std::reverse(found.begin(), found.end());
   return found;
 }
 

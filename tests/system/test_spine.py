@@ -33,6 +33,16 @@ def test_a_repeat_is_answered_alike_also_after_a_restart(make_rig):
     r.wait_for("one event in the stream", lambda: rig.stream.count() == 1)
 
 
+def test_a_reference_that_comes_round_with_very_many_batches_is_known_in_each(make_rig):
+    rig = make_rig()
+    lines = "\n".join(json.dumps(r.sale("T1", "0001", batch_no=str(n))) for n in range(200))
+    for status in (201, 200):
+        code, body = r.get(rig.gateway.http_port, "/v1/events/batch", 30, "POST", lines, {"Content-Type": "application/x-ndjson"})
+        assert code == 200 and {json.loads(line)["status"] for line in body.splitlines()} == {status}
+    r.wait_for("200 events in the stream", lambda: rig.stream.count() == 200)
+    assert rig.gateway.submit(r.sale("T1", "0001", 77, batch_no="3"))[0] == 409
+
+
 def test_a_batch_gets_one_answer_a_line_in_order(make_rig):
     rig = make_rig()
     lines = [json.dumps(r.sale("T1", str(n))) for n in range(50)]

@@ -71,7 +71,12 @@ class Connection::Session final : public mqtt::iaction_listener {
       task_changed_.notify_all();
     }
     worker_.join();
-    client_.disable_callbacks();
+    try {
+      client_.disable_callbacks();
+    } catch (const mqtt::exception&) {
+      // Paho refuses while an attempt is under way. Its callbacks then find us whole until client_ is destroyed, which
+      // ends them: client_ stands behind all that they touch.
+    }
   }
 
   void ask_connect(std::vector<std::string> filters) {

@@ -247,21 +247,22 @@ base::Result<std::vector<SqliteJournal::Planned>, Error> SqliteJournal::plan_gro
   return planned;
 }
 
-// What may be the same event, newest first: of this group, then of the index.
+// What may be the same event: the oldest rows not yet seen, of the index, then of this group; told newest first.
 base::Result<std::vector<journal::Candidate>, Error> SqliteJournal::candidates(const journal::AppendItem& item,
                                                                                std::span<const Planned> before) {
   std::vector<journal::Candidate> found;
-  for (auto one = before.rbegin(); one != before.rend() && found.size() < journal::kCandidatesMax; ++one) {
-    const auto* appended = std::get_if<journal::Appended>(&one->outcome);
-    if (appended == nullptr || one->item->key_hash != item.key_hash || appended->row <= item.seen_through) continue;
-    found.push_back({appended->row, one->item->record});
-  }
-  for (const Row row : index_.find(item.key_hash, item.seen_through)) {
-    if (found.size() == journal::kCandidatesMax) break;
-    auto record = row_with(row, item.key_hash);
+  const std::vector<Row> indexed = index_.find(item.key_hash, item.seen_through);
+  for (auto row = indexed.rbegin(); row != indexed.rend() && found.size() < journal::kCandidatesMax; ++row) {
+    auto record = row_with(*row, item.key_hash);
     if (!record) return base::fail(record.error());
-    if (*record) found.push_back({row, std::move(**record)});
+    if (*record) found.push_back({*row, std::move(**record)});
   }
+  for (const Planned& one : before) {
+    const auto* appended = std::get_if<journal::Appended>(&one.outcome);
+    if (appended == nullptr || one.item->key_hash != item.key_hash || appended->row <= item.seen_through) continue;
+    if (found.size() < journal::kCandidatesMax) found.push_back({appended->row, one.item->record});
+  }
+  std::reverse(found.begin(), found.end());
   return found;
 }
 

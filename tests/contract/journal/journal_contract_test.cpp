@@ -1,6 +1,8 @@
 // The journal's contract: one suite, run against the fake and against SQLite alike.
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "firmware-gateway/journal/identity.hpp"
 #include "tests/contract/journal/fixtures.hpp"
 
@@ -159,6 +161,26 @@ TEST_CASE_TEMPLATE("journal: stores what the caller has looked at and found diff
   REQUIRE(std::get<Candidates>(all).rows.size() == 2);
   CHECK(std::get<Candidates>(all).rows[0].row == Row(4));
   CHECK(std::get<Candidates>(all).rows[1].row == Row(2));
+}
+
+TEST_CASE_TEMPLATE("journal: of very many candidates shows each once, round by round", Fixture, EVERY_JOURNAL) {
+  Fixture fixture;
+  constexpr std::uint64_t kSame = 3 * journal::kCandidatesMax + 5;
+  AppendItem item = item_of(1);
+  for (std::uint64_t n = 1; n <= kSame; ++n) {
+    item.seen_through = Row(n);
+    REQUIRE(std::get<Appended>(append_one(fixture.journal(), item)).row == Row(n));
+  }
+  std::set<Row> seen;
+  item.seen_through = Row(0);
+  for (auto outcome = append_one(fixture.journal(), item); std::holds_alternative<Candidates>(outcome);
+       outcome = append_one(fixture.journal(), item)) {
+    const auto& rows = std::get<Candidates>(outcome).rows;
+    REQUIRE(rows.size() <= journal::kCandidatesMax);
+    for (const auto& candidate : rows) CHECK(seen.insert(candidate.row).second);
+    item.seen_through = rows.front().row;
+  }
+  CHECK(seen.size() == kSame);
 }
 
 TEST_CASE_TEMPLATE("journal: forgets a repeat with the row that it repeats", Fixture, EVERY_JOURNAL) {
