@@ -324,8 +324,9 @@ void Connection::next_request() {
   request_ = HttpRequest();
   ++request_number_;
   idle_since_ = Clock::now();
-  // Who connects has something to say.
-  enter(State::idle, request_number_ == 1 ? core_->settings.slow_read : core_->settings.idle);
+  // Who connects has something to say: the first request has no more time than a slow one.
+  const auto idle = core_->settings.idle;
+  enter(State::idle, request_number_ == 1 ? std::min(idle, core_->settings.slow_read) : idle);
   if (input_.size() == 0) {
     read_pending_ = true;
     return read(input_.prepare());

@@ -389,6 +389,9 @@ TEST_CASE("http: a slow request gets 408, however steadily it trickles; others a
   settings.slow_read = milliseconds(150);
   Bench bench(settings);
   RawClient idle(bench);
+  idle.send(kGet);
+  CHECK(idle.await("200 OK"));
+  bench.requests.clear();
   RawClient slow(bench);
   slow.send("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n");
   CHECK(bench.until([&] {
@@ -401,7 +404,16 @@ TEST_CASE("http: a slow request gets 408, however steadily it trickles; others a
   CHECK(bench.requests.empty());
   CHECK(bench.server->refused_requests() == 2);
   idle.send(kGet);
-  CHECK(idle.await("200 OK"));
+  CHECK(bench.until([&] { return bench.requests.size() == 1; }));
+}
+
+TEST_CASE("http: who connects and never speaks has the time of a slow request, not that of a pause") {
+  HttpSettings settings;
+  settings.slow_read = milliseconds(100);
+  Bench bench(settings);
+  RawClient silent(bench);
+  CHECK(silent.await_end());
+  CHECK(bench.server->connections() == 0);
 }
 
 TEST_CASE("http: an idle connection is closed after its time, without a word") {
