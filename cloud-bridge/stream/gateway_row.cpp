@@ -1,10 +1,12 @@
 #include "cloud-bridge/stream/gateway_row.hpp"
 
-#include "cloud-bridge/stream/json_object.hpp"
+#include "proto/base/json_object.hpp"
 #include "proto/base/text.hpp"
 
 namespace stream {
 namespace {
+
+using base::JsonObject;
 
 using tillstream::v1::Heartbeat;
 
