@@ -24,6 +24,19 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return d[a.size()][b.size()];
 }
 
+// Among those nearer than `limit`.
+std::string_view best_of(std::string_view word, std::span<const std::string_view> known, std::size_t limit) {
+  std::string_view best;
+  std::size_t best_distance = limit;
+  for (const std::string_view candidate : known) {
+    if (const std::size_t d = distance(word, candidate); d < best_distance) {
+      best = candidate;
+      best_distance = d;
+    }
+  }
+  return best;
+}
+
 }  // namespace
 
 std::string to_rfc3339(UtcTime time) {
@@ -36,15 +49,11 @@ std::string to_rfc3339(UtcTime time) {
 }
 
 std::string_view nearest(std::string_view word, std::span<const std::string_view> known) {
-  std::string_view best;
-  std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
-  for (const std::string_view candidate : known) {
-    if (const std::size_t d = distance(word, candidate); d < best_distance) {
-      best = candidate;
-      best_distance = d;
-    }
-  }
-  return best;
+  return best_of(word, known, std::max<std::size_t>(1, word.size() / 3) + 1);
+}
+
+std::string_view closest(std::string_view word, std::span<const std::string_view> known) {
+  return best_of(word, known, std::string_view::npos);
 }
 
 }  // namespace base

@@ -16,4 +16,8 @@ namespace base {
 // when none is near. For error messages: "unknown key 'windw_events'; did you mean 'window_events'?".
 [[nodiscard]] std::string_view nearest(std::string_view word, std::span<const std::string_view> known);
 
+// The known word closest to `word`, however far it is; "" only when none is known. For a choice so small that any hint
+// is a good one: a command's flags.
+[[nodiscard]] std::string_view closest(std::string_view word, std::span<const std::string_view> known);
+
 }  // namespace base

@@ -18,3 +18,10 @@ TEST_CASE("text: the nearest known word is named, a far one is not") {
   CHECK(base::nearest("borker", known) == "broker");
   CHECK(base::nearest("colour", known).empty());
 }
+
+TEST_CASE("text: among few words the closest is named, however far") {
+  constexpr std::array<std::string_view, 2> known{"--config", "--help"};
+  CHECK(base::closest("--colour", known) == "--config");
+  CHECK(base::closest("-x", known) == "--help");
+  CHECK(base::closest("--x", {}).empty());
+}
