@@ -8,6 +8,7 @@
 #include "proto/base/text.hpp"
 #include "proto/base/uuid.hpp"
 #include "proto/wire/event_json.hpp"
+#include "proto/wire/parse.hpp"
 
 namespace stream {
 namespace {
@@ -17,9 +18,6 @@ using tillstream::v1::Event;
 
 constexpr std::size_t kUuidBytes = 16;
 
-// 0001-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z: what RFC 3339 can say.
-constexpr std::int64_t kTimeMin = -62'135'596'800'000;
-constexpr std::int64_t kTimeMax = 253'402'300'799'999;
 constexpr std::size_t kTypeMax = 64;
 
 bool is_word(std::string_view type) {
@@ -29,7 +27,6 @@ bool is_word(std::string_view type) {
 }
 
 bool is_optional_id(std::string_view bytes) { return bytes.empty() || bytes.size() == kUuidBytes; }
-bool is_time(std::int64_t ms) { return ms >= kTimeMin && ms <= kTimeMax; }
 
 bool misses_field(const Event& event) {
   if (event.schema_version() == 0 || event.event_id().empty() || event.type().empty()) return true;
@@ -38,8 +35,8 @@ bool misses_field(const Event& event) {
 
 bool has_invalid_field(const Event& event) {
   return event.event_id().size() != kUuidBytes || !is_optional_id(event.original_event_id()) ||
-         !is_optional_id(event.conflict_with()) || !is_word(event.type()) || !is_time(event.occurred_at_ms()) ||
-         !is_time(event.received_at_ms());
+         !is_optional_id(event.conflict_with()) || !is_word(event.type()) ||
+         !base::rfc3339_can_say(event.occurred_at_ms()) || !base::rfc3339_can_say(event.received_at_ms());
 }
 
 std::string time_text(std::int64_t ms) { return base::to_rfc3339(base::UtcTime(std::chrono::milliseconds(ms))); }
@@ -66,8 +63,7 @@ std::string_view word(DecodeError error) {
 base::Result<Event, DecodeError> decode_event(base::BytesView record) {
   if (record.size() > kRecordBytesMax) return base::fail(DecodeError::too_large);
   Event event;
-  if (!event.ParseFromArray(record.data(), static_cast<int>(record.size())))
-    return base::fail(DecodeError::undecodable);
+  if (!wire::parse(event, record)) return base::fail(DecodeError::undecodable);
   if (event.schema_version() > kSchemaVersion) return base::fail(DecodeError::newer_schema);
   if (misses_field(event)) return base::fail(DecodeError::missing_field);
   if (has_invalid_field(event)) return base::fail(DecodeError::invalid_field);

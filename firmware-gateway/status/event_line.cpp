@@ -3,6 +3,7 @@
 #include "proto/base/json_object.hpp"
 #include "proto/wire/event.pb.h"
 #include "proto/wire/event_json.hpp"
+#include "proto/wire/parse.hpp"
 
 namespace status {
 
@@ -15,7 +16,7 @@ std::string event_line(const LinePlace& place, base::BytesView record) {
   json.number("seq", place.seq);
   json.flag("committed", place.committed);
   tillstream::v1::Event event;
-  if (event.ParseFromArray(record.data(), static_cast<int>(record.size()))) {
+  if (wire::parse(event, record)) {
     // Epoch and seq stand at the front already: those that the terminal was told.
     wire::append_event(json, event, {});
   } else {

@@ -40,6 +40,7 @@ std::string_view best_of(std::string_view word, std::span<const std::string_view
 }  // namespace
 
 std::string to_rfc3339(UtcTime time) {
+  time = UtcTime(std::chrono::milliseconds(std::clamp(time.time_since_epoch().count(), rfc3339_min, rfc3339_max)));
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(time - day);

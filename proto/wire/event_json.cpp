@@ -16,8 +16,11 @@ using base::append_json_string;
 using base::JsonObject;
 using tillstream::v1::Event;
 
-// Every event has both its times. 0 is one, too: a terminal whose clock lost its battery begins in 1970.
-std::string time_text(std::int64_t ms) { return base::to_rfc3339(base::UtcTime(std::chrono::milliseconds(ms))); }
+// Every event has both its times. 0 is one, too: a terminal whose clock lost its battery begins in 1970. Empty for what
+// RFC 3339 cannot say: only a damaged record holds that.
+std::string time_text(std::int64_t ms) {
+  return base::rfc3339_can_say(ms) ? base::to_rfc3339(base::UtcTime(std::chrono::milliseconds(ms))) : std::string();
+}
 
 template <class Map>
 auto sorted(const Map& map) {

@@ -90,3 +90,10 @@ TEST_CASE("event as JSON: a name from outside cannot leave its string") {
   CHECK(members.at("detail_a\":1,\"b").as_string() == "\"}");
   CHECK(members.at("attributes").as_object().at("\n").as_string() == "\x01");
 }
+
+TEST_CASE("event as JSON: a time that nobody can write is left out") {
+  Event event;
+  event.set_occurred_at_ms(INT64_MIN);
+  event.set_received_at_ms(INT64_MAX);
+  CHECK(text_of(event) == R"({"schema_version":0,"utc_offset_minutes":0,"clock":"unsynced"})");
+}
