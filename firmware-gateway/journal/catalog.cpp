@@ -103,6 +103,8 @@ Entry epoch_entry(const handoff::EpochStart& epoch) {
   packer.number(epoch.lost ? 1 : 0);
   const handoff::Lost lost = epoch.lost.value_or(handoff::Lost{});
   packer.number(lost.first.value()).number(lost.last.value()).text(lost.reason);
+  // Left out where there are none, as in journals written before there was such a number.
+  if (epoch.repeats_through > Row(0)) packer.number(epoch.repeats_through.value());
   return {Kind::epoch, 0, packer.take()};
 }
 
@@ -153,6 +155,7 @@ std::optional<handoff::EpochStart> epoch_of(const Entry& entry) {
   range.last = handoff::Seq(unpacker.number());
   range.reason = unpacker.text();
   if (lost) epoch.lost = range;
+  if (!unpacker.done()) epoch.repeats_through = Row(unpacker.number());
   return only_if(unpacker.done() && !epoch.epoch.empty(), epoch);
 }
 

@@ -1,6 +1,7 @@
 #include "proto/handoff/fork.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace handoff {
 namespace {
@@ -118,6 +119,13 @@ Mark raised(const Mark& floor, Row doubtful_through, const Mark& acked) {
   return row == acked.row ? acked : Mark{.row = row};
 }
 
+// [H-49] What was acked and goes into a new epoch all the same was in the stream before.
+Fork with_repeats(Fork fork, const JournalView& view) {
+  const Row through = std::max(view.acked_ever, view.epoch.repeats_through);
+  if (through > fork.floor.row) fork.repeats_through = through;
+  return fork;
+}
+
 Verdict fork(const base::Hasher& hasher, const Progress& stored, const JournalView& view) {
   const Coverage coverage = cover(hasher, stored, view);
   if (coverage.need) return NeedMark{*coverage.need};
@@ -132,7 +140,7 @@ Verdict fork(const base::Hasher& hasher, const Progress& stored, const JournalVi
   fork.new_run = fork.possible_repeat || blind || coverage.opening_doubtful;
   fork.image_restored = coverage.ahead;
   fork.stream_rolled_back = fork.floor.row < view.acked.row || coverage.trimmed;
-  return fork;
+  return with_repeats(std::move(fork), view);
 }
 
 }  // namespace
@@ -161,7 +169,7 @@ Verdict judge(const base::Hasher& hasher, const std::optional<Progress>& stored,
   if (!stored) {
     Fork fork{.floor = view.base, .stream_rolled_back = view.acked.row > Row(0)};
     if (view.base.row > Row(0)) fork.lost = lost_after(Seq(0), view.base.row.value(), "stream_rolled_back");
-    return fork;
+    return with_repeats(std::move(fork), view);
   }
   const std::uint64_t seq = stored->place.seq.value();
   const bool ours = stored->place.epoch == view.epoch.epoch && seq <= view.next - view.epoch.first_row;
@@ -169,9 +177,10 @@ Verdict judge(const base::Hasher& hasher, const std::optional<Progress>& stored,
   const Row row = view.epoch.first_row - 1 + seq;
   if (row < view.base.row) {
     const std::uint64_t trimmed = view.base.row - row;
-    return Fork{.floor = view.base,
-                .lost = lost_after(stored->place.seq, trimmed, "stream_rolled_back"),
-                .stream_rolled_back = true};
+    return with_repeats({.floor = view.base,
+                         .lost = lost_after(stored->place.seq, trimmed, "stream_rolled_back"),
+                         .stream_rolled_back = true},
+                        view);
   }
   const auto mark = view.mark_at(hasher, row);
   if (!mark) return NeedMark{row};

@@ -34,6 +34,8 @@ struct JournalView {
   Row next;
   Mark base;
   Mark acked;
+  // The last row that was ever acked, also when the stream was rolled back since.
+  Row acked_ever;
   std::span<const Attempt> attempts;
   // Marks known for certain beyond base and acked; see mark_at().
   std::span<const Mark> proved;
@@ -56,6 +58,8 @@ struct Fork {
   std::optional<Lost> lost{};
   // Rows after the floor that exist now may be in the stream under another identity: they become a new run.
   bool possible_repeat = false;
+  // Rows after the floor up to this one were acked: the stream has lost them.  [H-49]
+  Row repeats_through{};
   // Rows that are appended from now on must not continue the opening's run.
   bool new_run = false;
   bool stream_rolled_back = false;

@@ -24,6 +24,9 @@ std::vector<std::pair<std::string, std::string>> details_of(const EpochStart& st
     details.emplace_back("lost_first_seq", std::to_string(start.lost->first.value()));
     details.emplace_back("lost_last_seq", std::to_string(start.lost->last.value()));
   }
+  if (start.repeats_through >= start.first_row) {
+    details.emplace_back("repeats_through_seq", std::to_string(seq_at(start, start.repeats_through).value()));
+  }
   return details;
 }
 
@@ -46,6 +49,7 @@ void Sender::on_opened(JournalState state, base::Instant now) {
   acked_ = state.acked;
   // Nothing of an epoch that was not accepted has been acked: a mark beyond its start is of an older one.  [H-43]
   if (!epoch_.accepted && acked_.row >= epoch_.first_row) acked_ = base_;
+  acked_ever_ = acked_.row;
   forget_requests();
   attempts_.clear();
   sent_ = sent_high_ = acked_.row;
@@ -216,6 +220,7 @@ JournalView Sender::view() const {
           .next = next_,
           .base = base_,
           .acked = acked_,
+          .acked_ever = acked_ever_,
           .attempts = attempts_,
           .proved = proved_};
 }
@@ -252,6 +257,7 @@ void Sender::go_on(const Mark& mark, base::Instant now) {
     window_.reset(mark);
   }
   acked_ = mark;
+  acked_ever_ = std::max(acked_ever_, mark.row);
   sent_ = mark.row;
   sent_high_ = std::max(sent_high_, sent_);
   in_flight_.clear();
@@ -264,7 +270,9 @@ void Sender::go_on(const Mark& mark, base::Instant now) {
   epoch_.accepted = true;
   storing_.push_back({epoch_, std::nullopt});
   out_.emplace_back(storing_.back());
-  if (epoch_.supersedes || epoch_.lost) out_.emplace_back(AppendNotice{"journal_epoch_started", details_of(epoch_)});
+  const bool refills = epoch_.repeats_through >= epoch_.first_row;
+  if (epoch_.supersedes || epoch_.lost || refills)
+    out_.emplace_back(AppendNotice{"journal_epoch_started", details_of(epoch_)});
 }
 
 // [H-40] … [H-44] Each attempt is an epoch of its own, on disk before its Hello.
@@ -272,7 +280,10 @@ void Sender::start_fork(const Fork& fork) {
   ++counters_.forks;
   state_ = SenderState::forking;
   floor_ = fork.floor;
-  EpochStart start{.epoch = random_.id<Epoch>(), .first_row = fork.floor.row.next(), .lost = fork.lost};
+  EpochStart start{.epoch = random_.id<Epoch>(),
+                   .first_row = fork.floor.row.next(),
+                   .lost = fork.lost,
+                   .repeats_through = fork.repeats_through};
   if (answer_) start.supersedes = answer_->place;
   std::optional<Segment> repeated;
   if (fork.possible_repeat) {
@@ -346,6 +357,7 @@ void Sender::on_progress(const Mark& mark, base::Instant now) {
   retransmission_.on_progress();
   window_.drop_through(mark.row);
   acked_ = mark;
+  acked_ever_ = std::max(acked_ever_, mark.row);
   sent_ = std::max(sent_, mark.row);
   recovering_ = false;
   pauses_ = 0;

@@ -259,6 +259,7 @@ class Sender {
   Row next_{1};
   Mark base_;
   Mark acked_;
+  Row acked_ever_;  // only of this opening: falls with no roll-back
   bool reading_ = false;
   std::optional<base::Instant> read_after_;  // the journal had nothing where it should have
   std::deque<StoreEpoch> storing_;

@@ -126,7 +126,10 @@ v1::Up Sender::hello() const {
   v1::Up message = up();
   v1::Hello& hello = *message.mutable_hello();
   hello.set_epoch(bytes_of(epoch_.epoch));
-  hello.set_new_epoch(!epoch_.accepted);
+  // [H-50] One that begins behind rows of this journal, and follows nothing and loses nothing, was made without an
+  // answer: by a salvage.
+  const bool salvaged = epoch_.first_row > Row(1) && !epoch_.supersedes && !epoch_.lost;
+  hello.set_new_epoch(!epoch_.accepted && !salvaged);
   if (!epoch_.accepted && epoch_.supersedes) set_place(*hello.mutable_supersedes(), *epoch_.supersedes);
   if (!epoch_.accepted && epoch_.lost) {
     hello.mutable_lost()->set_reason(epoch_.lost->reason);
@@ -178,7 +181,7 @@ bool Sender::has_room(std::uint64_t bytes) const {
   return window_.bytes_to(sent_) + bytes <= limit;
 }
 
-// How many rows the next batch takes: all that may go now, of one run.
+// How many rows the next batch takes: all that may go now, of one run, and either all possible repeats or none.
 std::uint64_t Sender::rows_to_send() const {
   const std::uint64_t in_flight = sent_ - acked_.row;
   const Row first = sent_.next();
@@ -188,7 +191,9 @@ std::uint64_t Sender::rows_to_send() const {
   const std::uint64_t bytes_max = packet == 0 ? settings_.batch_bytes : std::min(settings_.batch_bytes, packet_room);
   const std::uint64_t limit =
       std::min({settings_.batch_events, settings_.window_events - in_flight, window_.last() - sent_});
-  const std::uint64_t rows_max = segments_.run_length_from(first, limit);
+  const bool repeats = first <= epoch_.repeats_through;
+  const std::uint64_t alike = repeats ? std::min(limit, epoch_.repeats_through - sent_) : limit;
+  const std::uint64_t rows_max = segments_.run_length_from(first, alike);
   std::uint64_t rows = 0;
   std::uint64_t bytes = 0;
   std::uint64_t framed = 0;
@@ -242,7 +247,7 @@ v1::Up Sender::batch(std::uint64_t rows) const {
   if (!segment.digest_void) {
     batch.set_run_digest_before(bytes_of(index == RunIndex(0) ? chain_start(hasher_, segment.run) : before.run_digest));
   }
-  batch.set_possible_repeat(segment.possible_repeat);
+  batch.set_possible_repeat(segment.possible_repeat || first <= epoch_.repeats_through);
   batch.set_schema_version(settings_.event_schema);
   v1::Records& records = *batch.mutable_records();
   records.mutable_record()->Reserve(static_cast<int>(rows));

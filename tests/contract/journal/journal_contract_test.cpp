@@ -293,6 +293,7 @@ TEST_CASE_TEMPLATE("journal: an epoch attempt is on disk when start_epoch return
   fixture.reopen();
   CHECK(fixture.journal().opened().epoch == attempt);
   attempt.accepted = true;
+  attempt.repeats_through = Row(5);
   REQUIRE(fixture.journal().start_epoch(attempt, std::nullopt).has_value());
   fixture.reopen();
   CHECK(fixture.journal().opened().epoch == attempt);

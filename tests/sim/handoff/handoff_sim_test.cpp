@@ -36,6 +36,25 @@ TEST_CASE("handoff in simulation: every answered event is in the stream once, in
   CHECK(quarantines > last / 100);
 }
 
+// Wiped streams and old backups, while each box remembers what it was told.
+TEST_CASE("handoff in simulation: what the stream lost is filled in again and marked, and nothing else is [H-49]") {
+  std::uint64_t repeats = 0;
+  std::uint64_t entries = 0;
+  for (std::uint64_t seed = 1; seed <= seeds_wanted() / 5; ++seed) {
+    const sim::Outcome outcome = sim::simulate(seed, {}, [seed](sim::Faults& faults) {
+      faults.image = faults.clone = faults.memory = faults.salvage = faults.disk_replaced = faults.box_crash = false;
+      faults.roll_back = seed % 3 != 0;
+      faults.wipe = seed % 3 != 1;
+    });
+    INFO("seed " << seed);
+    REQUIRE_MESSAGE(!outcome.failure, outcome.failure.value_or(""));
+    repeats += outcome.repeats;
+    entries += outcome.entries;
+  }
+  CHECK(repeats > 1'000);
+  CHECK(entries > 2 * repeats);
+}
+
 TEST_CASE("handoff in simulation: a seed replays bit for bit") {
   for (const std::uint64_t seed : {3ULL, 17ULL, 99ULL}) {
     std::vector<std::string> first;

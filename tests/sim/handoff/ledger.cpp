@@ -22,6 +22,18 @@ void Ledger::on_answered(const base::Bytes& record, std::uint64_t origin) {
   event.answered = true;
 }
 
+bool Ledger::on_published(const base::Bytes& record, const handoff::Epoch& epoch) {
+  Event& event = events_[record];
+  event.ever_published = true;
+  event.published_in = epoch;
+  return event.acked_in.size() > event.acked_in.count(epoch);
+}
+
+void Ledger::on_acked(const base::Bytes& record) {
+  Event& event = events_[record];
+  event.acked_in.insert(event.published_in);
+}
+
 void Ledger::on_rolled_back(const ModelStream& before, const ModelStream& after) {
   for (std::size_t i = after.entries.size(); i < before.entries.size(); ++i) {
     Event& event = events_[before.entries[i].record];
@@ -104,6 +116,19 @@ std::optional<std::string> Ledger::check_order(const ModelStream& stream) const 
       return fmt::format("{} comes after a later event of its terminal", name(entry.record));
     last = event->second.order;
   }
+  return std::nullopt;
+}
+
+std::optional<std::string> Ledger::check_refill(const ModelStream& stream) const {
+  std::set<base::Bytes> seen;
+  bool filled_again = false;
+  bool told = false;
+  for (const ModelStream::Entry& entry : stream.entries) {
+    if (!seen.insert(entry.record).second) return fmt::format("{} is in the stream twice", name(entry.record));
+    filled_again |= entry.possible_repeat;
+    told |= entry.record.starts_with("notice-journal_epoch_started");
+  }
+  if (filled_again && !told) return "rows were filled in again, and no journal_epoch_started says so";
   return std::nullopt;
 }
 

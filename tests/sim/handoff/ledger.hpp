@@ -33,7 +33,10 @@ class Ledger {
  public:
   // A terminal was told that this is stored. `origin`: the box and opening that took it; its events come in this order.
   void on_answered(const base::Bytes& record, std::uint64_t origin);
-  void on_published(const base::Bytes& record) { events_[record].ever_published = true; }
+  // Whether the stream had it under another epoch, and its box was told so.
+  bool on_published(const base::Bytes& record, const handoff::Epoch& epoch);
+  // The box was told that the stream has it.
+  void on_acked(const base::Bytes& record);
   // The stream was restored from a backup.
   void on_rolled_back(const ModelStream& before, const ModelStream& after);
   // This disk is gone for good; what no other disk and no stream holds cannot be known to anyone.
@@ -47,6 +50,9 @@ class Ledger {
   // disks came back, perhaps with rows that had been reported as lost; those stay lost.
   [[nodiscard]] std::optional<std::string> check(const ModelStream& stream, const support::ModelJournal& box,
                                                  bool found_again) const;
+  // Where nothing but the stream ever lost anything: no row twice, possible_repeat or not, and what was filled in again
+  // is told.
+  [[nodiscard]] std::optional<std::string> check_refill(const ModelStream& stream) const;
 
  private:
   struct Event {
@@ -57,6 +63,8 @@ class Ledger {
     bool rolled_back = false;     // it was in a part of the stream that is gone
     std::size_t losses_then = 0;  // in the stream just after that
     bool ever_published = false;
+    handoff::Epoch published_in{};  // the last time
+    std::set<handoff::Epoch> acked_in{};
     base::Bytes hole_notice{};
   };
   struct Copies {

@@ -23,6 +23,8 @@
 
 namespace sim {
 
+inline const std::string kGateway = "shop-1";
+
 // One switch for each class of fault: with all of them always on, one would hide what another would show.
 struct Faults {
   bool loss = false;
@@ -37,6 +39,7 @@ struct Faults {
   bool salvage = false;  // rows become unreadable
   bool disk_replaced = false;
   bool roll_back = false;  // the stream is restored from a backup
+  bool wipe = false;       // the stream begins with nothing
   bool takeover = false;   // another bridge; the old one goes on with what it knows
   bool unknown_commit = false;
   bool trim = false;
@@ -45,7 +48,12 @@ struct Faults {
   bool small_window = false;
 
   // Any that can bring a new epoch about.
-  [[nodiscard]] bool forking() const { return image || clone || memory || salvage || disk_replaced || roll_back; }
+  [[nodiscard]] bool forking() const { return image || clone || memory || salvage || disk_replaced || stream_loses(); }
+  [[nodiscard]] bool stream_loses() const { return roll_back || wipe; }
+  // Nothing but the stream loses anything, and every box remembers what it was told.
+  [[nodiscard]] bool only_stream_loses() const {
+    return stream_loses() && !(image || clone || memory || salvage || disk_replaced || box_crash);
+  }
   [[nodiscard]] static Faults drawn(support::SeededRandom& random);
   [[nodiscard]] std::string describe() const;
 };
@@ -65,8 +73,8 @@ struct Outcome {
 
 class World {
  public:
-  // `tell` receives the story line by line, or is empty.
-  World(std::uint64_t seed, std::function<void(const std::string&)> tell);
+  // `tell` receives the story line by line, or is empty. `adjust` may change the faults that were drawn.
+  World(std::uint64_t seed, std::function<void(const std::string&)> tell, const std::function<void(Faults&)>& adjust);
   [[nodiscard]] Outcome run();
 
  private:
@@ -78,6 +86,7 @@ class World {
     bool connected = false;
     std::uint64_t life = 0;  // of the process: what was under way in an older one is void
     std::uint64_t requests = 0;
+    base::Instant journal_free_at{};
     std::optional<base::Instant> wakeup{};
   };
   struct Bridge {
@@ -140,7 +149,7 @@ class World {
   void restore_memory(const BoxPtr& box, bool beside);
   void salvage(const BoxPtr& box);
   void replace_disk(const BoxPtr& box);
-  void roll_back();
+  void roll_back(ModelStream to);
   void calm();
   [[nodiscard]] BoxPtr some_box();
 
@@ -177,6 +186,7 @@ class World {
 };
 
 // Runs one seed.
-[[nodiscard]] Outcome simulate(std::uint64_t seed, std::function<void(const std::string&)> tell = {});
+[[nodiscard]] Outcome simulate(std::uint64_t seed, std::function<void(const std::string&)> tell = {},
+                               const std::function<void(Faults&)>& adjust = {});
 
 }  // namespace sim

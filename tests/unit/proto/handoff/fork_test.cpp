@@ -325,6 +325,113 @@ TEST_CASE("fork: a stream that knows nothing any more gets all that is retained,
   CHECK_FALSE(gateway.last_hello().has_supersedes());
 }
 
+TEST_CASE("fork: what a wiped stream had is marked, with the identities that it has; what it never had is not [H-49]") {
+  GatewayBench gateway({.batch_events = 10});
+  gateway.append(5);
+  gateway.stream_from(3);
+  const handoff::Run run = gateway.journal.segments().back().run;
+  gateway.sender->on_disconnected(gateway.now);
+  gateway.connect();
+  gateway.stored.clear();
+  gateway.hear(gateway.answer(std::nullopt));
+  REQUIRE(gateway.stored.size() == 1);
+  CHECK(gateway.stored[0].start.repeats_through == Row(3));
+  CHECK_FALSE(gateway.stored[0].run);
+  CHECK_FALSE(gateway.stored[0].start.supersedes);
+  gateway.reset();  // the mark is on disk with the epoch
+  gateway.sent.clear();
+  gateway.connect();
+  CHECK(gateway.notices.empty());
+  gateway.hear(gateway.answer(gateway.progress(0)));
+  gateway.hear(GatewayBench::place(gateway.progress(3)));
+  REQUIRE(gateway.sent_seqs() == "1+3 4+2");
+  const auto batches = gateway.batches();
+  CHECK(batches[0].possible_repeat());
+  CHECK_FALSE(batches[1].possible_repeat());
+  CHECK(batches[0].run() == run.view());
+  CHECK(batches[1].run() == run.view());
+  CHECK(batches[1].run_index() == 3);
+}
+
+TEST_CASE("fork: an epoch that fills a wiped stream again is told in the stream [H-48]") {
+  GatewayBench gateway;
+  gateway.append(3);
+  gateway.stream_from(3);
+  gateway.reset();
+  gateway.connect();
+  gateway.hear(gateway.answer(std::nullopt));
+  CHECK(gateway.notices.empty());
+  gateway.hear(gateway.answer(gateway.progress(0)));
+  REQUIRE(gateway.notices.size() == 1);
+  CHECK(gateway.notices[0].name == "journal_epoch_started");
+  const std::pair<std::string, std::string> detail{"repeats_through_seq", "3"};
+  CHECK(std::count(gateway.notices[0].details.begin(), gateway.notices[0].details.end(), detail) == 1);
+}
+
+TEST_CASE("fork: what an old backup of the stream has not, but had, is marked when it forces a new epoch [H-49]") {
+  GatewayBench gateway;
+  gateway.append(6);
+  gateway.stream_from(5);
+  const handoff::Progress backup = foreign(gateway, gateway.progress(2));
+  gateway.sender->on_disconnected(gateway.now);
+  gateway.connect();
+  gateway.stored.clear();
+  gateway.hear(gateway.answer(backup));
+  REQUIRE(gateway.stored.size() == 1);
+  CHECK(gateway.stored[0].start.first_row == Row(3));
+  CHECK(gateway.stored[0].start.repeats_through == Row(5));
+  gateway.hear(gateway.answer(gateway.progress(0)));
+  gateway.hear(GatewayBench::place(gateway.progress(3)));
+  REQUIRE(gateway.sent_seqs() == "1+3 4+1");
+  CHECK(gateway.batches()[0].possible_repeat());
+  CHECK_FALSE(gateway.batches()[1].possible_repeat());
+}
+
+TEST_CASE("fork: a mark outlives further attempts and epochs, and rows below what is trimmed need none [H-49]") {
+  GatewayBench gateway;
+  gateway.append(6);
+  gateway.stream_from(4);
+  gateway.trim(Row(2));
+  gateway.sender->on_disconnected(gateway.now);
+  gateway.connect();
+  gateway.hear(gateway.answer(std::nullopt));
+  CHECK(gateway.stored.back().start.first_row == Row(3));
+  gateway.hear(gateway.answer(std::nullopt));  // wiped once more: nothing of the attempt was acked
+  CHECK(gateway.stored.back().start.repeats_through == Row(4));
+  gateway.hear(gateway.answer(with_unknown_runs(gateway, 1)));
+  CHECK(gateway.stored.back().start.repeats_through == Row(4));
+}
+
+TEST_CASE("fork: rows that go up again in their own epoch are not marked, and in another one they are [H-49] [H-30]") {
+  GatewayBench gateway;
+  gateway.append(5);
+  gateway.stream_from(5);
+  gateway.sender->on_disconnected(gateway.now);
+  gateway.connect();
+  gateway.hear(gateway.answer(gateway.progress(2)));
+  REQUIRE(gateway.sent_seqs() == "3+3");
+  CHECK_FALSE(gateway.batches()[0].possible_repeat());
+  gateway.sender->on_disconnected(gateway.now);
+  gateway.connect();
+  gateway.hear(gateway.answer(std::nullopt));
+  CHECK(gateway.stored.back().start.repeats_through == Row(5));
+}
+
+TEST_CASE("fork: a salvaged journal does not slip past what it has trimmed into a stream that was wiped [H-50]") {
+  GatewayBench gateway;
+  gateway.append(6);
+  gateway.stream_from(6);
+  gateway.trim(Row(2));
+  gateway.journal.salvage(Row(4), Row(4), "hole", gateway.random);
+  gateway.reset();
+  gateway.connect();
+  CHECK_FALSE(gateway.last_hello().new_epoch());
+  gateway.hear(gateway.answer(std::nullopt));
+  CHECK(gateway.last_hello().new_epoch());
+  CHECK(gateway.last_hello().lost().last_seq() == 2);
+  CHECK(gateway.stored.back().start.first_row == Row(3));
+}
+
 TEST_CASE("fork: rows that were trimmed because they are in the stream are not lost [H-46]") {
   GatewayBench gateway;
   gateway.append(5);
