@@ -22,18 +22,23 @@ void add_config(CLI::App& verb, Arguments& arguments) {
   verb.add_option("--config", arguments.config, "the configuration, bridge.toml")->required()->type_name("FILE");
 }
 
-constexpr std::array<std::string_view, 8> words = {"run",     "check",    "tail",   "status",
-                                                   "release", "--config", "--from", "--follow"};
+constexpr std::array<std::string_view, 5> words = {"run", "check", "tail", "status", "release"};
+constexpr std::array<std::string_view, 5> flags = {"--config", "--from", "--follow", "--help", "--version"};
+
+// A flag that nobody knows is always told the nearest one: they are few. A word only when it is near.
+std::string_view known_near(std::string_view word) {
+  return word.starts_with('-') ? base::closest(word, flags) : base::nearest(word, words);
+}
 
 // "did you mean …": for the first word on the line that is near a known one.
 std::string suggestion(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = std::string_view(argv[i]).substr(0, std::string_view(argv[i]).find('='));
-    if (std::ranges::find(words, word) != words.end()) {
+    if (std::ranges::find(words, word) != words.end() || std::ranges::find(flags, word) != flags.end()) {
       if (word == "--config" || word == "--from") ++i;
       continue;
     }
-    const std::string_view near = base::nearest(word, words);
+    const std::string_view near = known_near(word);
     if (!near.empty()) return fmt::format("'{}' is not known, did you mean '{}'?", word, near);
   }
   return {};

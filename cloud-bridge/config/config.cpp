@@ -4,10 +4,12 @@
 
 #include <charconv>
 #include <fstream>
+#include <utility>
 
 #include "proto/handoff/topics.hpp"
 #include "proto/platform/admin_access.hpp"
 #include "proto/platform/listen_address.hpp"
+#include "proto/platform/private_file.hpp"
 
 namespace config {
 
@@ -143,18 +145,25 @@ void check_file(SettingsTable table, std::string_view key, const std::string& pa
   table.error(key, fmt::format("is \"{}\", which cannot be read; needed: a file that this user may read", path));
 }
 
+// The same of a key, a password or a token: for us alone.
+void check_private_file(SettingsTable table, std::string_view key, const std::string& path) {
+  if (path.empty()) return;
+  if (auto problem = platform::private_file_problem(path)) return table.error(key, std::move(*problem));
+  check_file(std::move(table), key, path);
+}
+
 void check_tls_files(SettingsTable table, const std::optional<Tls>& tls) {
   if (!tls) return;
   check_file(table, "ca", tls->ca);
   check_file(table, "certificate", tls->certificate);
-  check_file(table, "key", tls->key);
+  check_private_file(table, "key", tls->key);
 }
 
 void check_files(const Config& config, SettingsTable root) {
   check_tls_files(root.table("broker"), config.broker.tls);
-  check_file(root.table("broker"), "password_file", config.broker.password_file);
+  check_private_file(root.table("broker"), "password_file", config.broker.password_file);
   if (config.admin.tls) check_tls_files(root.table("admin").table("tls"), config.admin.tls);
-  check_file(root.table("admin"), "token_file", config.admin.token_file);
+  check_private_file(root.table("admin"), "token_file", config.admin.token_file);
 }
 
 enum class Files : bool { ignored, checked };

@@ -4,6 +4,7 @@
 
 #include "cloud-bridge/stream/unknown_fields.hpp"
 #include "proto/wire/event.pb.h"
+#include "proto/wire/parse.hpp"
 
 namespace stream {
 namespace {
@@ -39,8 +40,8 @@ bool is_id(std::string_view bytes) { return bytes.empty() || bytes.size() == kUu
 bool may_keep(base::BytesView payload) {
   if (payload.empty() || payload.size() > kDeadLetterBytesMax || may_hold_card_number(payload)) return false;
   tillstream::v1::Event event;
-  return event.ParseFromArray(payload.data(), static_cast<int>(payload.size())) && !has_unknown_field(payload) &&
-         is_id(event.event_id()) && is_id(event.original_event_id()) && is_id(event.conflict_with());
+  return wire::parse(event, payload) && !has_unknown_field(payload) && is_id(event.event_id()) &&
+         is_id(event.original_event_id()) && is_id(event.conflict_with());
 }
 
 DeadLetter dead_letter(const Refused& refused, const base::Hasher& hasher) {

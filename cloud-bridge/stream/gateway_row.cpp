@@ -1,17 +1,19 @@
 #include "cloud-bridge/stream/gateway_row.hpp"
 
-#include "cloud-bridge/stream/json_object.hpp"
+#include "proto/base/json_object.hpp"
 #include "proto/base/text.hpp"
 
 namespace stream {
 namespace {
 
+using base::JsonObject;
+
 using tillstream::v1::Heartbeat;
 
 // A gateway's clock may say anything: what RFC 3339 cannot write is left out.
 void append_time(JsonObject& json, std::string_view name, std::int64_t ms) {
-  constexpr std::int64_t kTimeMax = 253'402'300'799'999;
-  if (ms >= 0 && ms <= kTimeMax) json.text(name, base::to_rfc3339(base::UtcTime(std::chrono::milliseconds(ms))));
+  if (ms >= 0 && base::rfc3339_can_say(ms))
+    json.text(name, base::to_rfc3339(base::UtcTime(std::chrono::milliseconds(ms))));
 }
 
 void append_amounts(std::string& out, JsonObject& json, const Heartbeat& heartbeat) {

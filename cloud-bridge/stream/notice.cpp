@@ -2,12 +2,14 @@
 
 #include <algorithm>
 
-#include "cloud-bridge/stream/json_object.hpp"
+#include "proto/base/json_object.hpp"
 #include "proto/base/text.hpp"
 #include "proto/base/uuid.hpp"
 
 namespace stream {
 namespace {
+
+using base::JsonObject;
 
 // Each part with its length before it, so that no two different lists give the same bytes.
 void append_part(base::Bytes& out, std::string_view part) {

@@ -29,19 +29,25 @@ constexpr std::string_view footer =
     "asked for as\n"
     "\"Authorization: Bearer …\", needed off loopback).";
 
-constexpr std::array<std::string_view, 8> words = {"run",    "check",   "status", "journal",
-                                                   "verify", "salvage", "export", "--config"};
+constexpr std::array<std::string_view, 7> words = {"run", "check", "status", "journal", "verify", "salvage", "export"};
+
+constexpr std::array<std::string_view, 2> flags = {"--config", "--help"};
+
+// A flag that nobody knows is always told the nearest one: they are few. A word only when it is near.
+std::string_view known_near(std::string_view word) {
+  return word.starts_with('-') ? base::closest(word, flags) : base::nearest(word, words);
+}
 
 // "did you mean …": for the first word on the line that nobody knows.
 std::string suggestion(int argc, const char* const* argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = std::string_view(argv[i]).substr(0, std::string_view(argv[i]).find('='));
-    const bool known = std::ranges::find(words, word) != words.end();
+    const bool known = std::ranges::find(words, word) != words.end() || std::ranges::find(flags, word) != flags.end();
     if (known) {
       if (word == "--config") ++i;
       continue;
     }
-    const std::string_view near = base::nearest(word, words);
+    const std::string_view near = known_near(word);
     if (!near.empty()) return fmt::format("; '{}' is not known, did you mean '{}'?", word, near);
   }
   return {};

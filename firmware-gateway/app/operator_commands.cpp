@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 
 #include "firmware-gateway/adapters/sqlite/inspection.hpp"
 #include "firmware-gateway/app/events_lost.hpp"
@@ -89,6 +91,10 @@ int journal_verify(const config::Config& config) {
 }
 
 int journal_salvage(const config::Config& config) {
+  // Salvaging locks the folder, and would make one for that.
+  if (std::error_code ignored; !std::filesystem::exists(config.state_dir, ignored)) {
+    return failed(fmt::format("{}: no such folder; is gateway.state_dir right?", config.state_dir));
+  }
   const auto random = platform::make_random();
   const sqlite::JournalNeeds needs{
       .hasher = platform::hasher(), .random = *random, .make_notice = events_lost_notice(*random)};

@@ -4,9 +4,11 @@
 
 #include "firmware-gateway/config/broker_url.hpp"
 #include "firmware-gateway/config/credentials.hpp"
+#include "firmware-gateway/redact/scan.hpp"
 #include "proto/base/currency.hpp"
 #include "proto/handoff/topics.hpp"
 #include "proto/platform/listen_address.hpp"
+#include "proto/platform/private_file.hpp"
 
 namespace config {
 
@@ -22,6 +24,16 @@ constexpr std::size_t token_key_bytes = 32;
 constexpr std::size_t token_bytes_max = 4'096;
 constexpr std::size_t text_max = 64;
 constexpr int certificate_warning_days = 30;
+
+constexpr const char* card_data_refused =
+    "holds a card number, which would go into every event; needed: a text without one";
+
+bool holds_card_data(std::string_view text) { return !redact::find_card_data(text).empty(); }
+
+// Whatever was written where: no message repeats a card number.
+void mask(std::string& text) {
+  redact::mask_card_data(text, [](std::string_view /*found*/) { return std::string("[card data]"); });
+}
 
 class Reader {
  public:
@@ -42,6 +54,7 @@ class Reader {
  private:
   static void read_gateway(SettingsTable table, Config& config) {
     config.gateway_id = table.required_text("id", [](std::string_view id) -> std::optional<std::string> {
+      if (holds_card_data(id)) return card_data_refused;
       if (handoff::gateway_id_allowed(id)) return std::nullopt;
       return fmt::format("is \"{}\"; allowed: 1 to 63 of a-z, 0-9 and -, but not \"all\"", id);
     });
@@ -76,7 +89,7 @@ class Reader {
     config.http = read_listen(table.table("http"), "127.0.0.1:8801");
     config.framed = read_listen(table.table("framed"), "127.0.0.1:8802");
     for (SettingsTable& terminal : root.tables("terminal")) {
-      const std::string id = terminal.required_text("id", max_text);
+      const std::string id = terminal.required_text("id", event_text);
       const auto [entry, added] = config.terminals.known.emplace(id, read_profile(terminal, config.terminals.defaults));
       if (!added && !id.empty()) terminal.error("id", fmt::format("is \"{}\", as that of another [[terminal]]", id));
     }
@@ -89,6 +102,12 @@ class Reader {
   [[nodiscard]] static std::optional<std::string> max_text(std::string_view text) {
     if (text.size() <= text_max) return std::nullopt;
     return fmt::format("has {} bytes; allowed: at most {}", text.size(), text_max);
+  }
+
+  // What goes into events as it stands: the guard at the terminals' door never sees it.
+  [[nodiscard]] static std::optional<std::string> event_text(std::string_view text) {
+    if (holds_card_data(text)) return card_data_refused;
+    return max_text(text);
   }
 
   [[nodiscard]] ingest::TerminalProfile read_profile(SettingsTable& table,
@@ -109,9 +128,9 @@ class Reader {
               zone);
         });
     profile.day_ends = read_day_ends(table, fallback.day_ends);
-    profile.merchant_id = table.text("merchant_id", fallback.merchant_id, max_text);
-    profile.merchant_name = table.text("merchant_name", fallback.merchant_name, max_text);
-    profile.merchant_city = table.text("merchant_city", fallback.merchant_city, max_text);
+    profile.merchant_id = table.text("merchant_id", fallback.merchant_id, event_text);
+    profile.merchant_name = table.text("merchant_name", fallback.merchant_name, event_text);
+    profile.merchant_city = table.text("merchant_city", fallback.merchant_city, event_text);
     profile.mcc = table.text("mcc", fallback.mcc, [](std::string_view mcc) -> std::optional<std::string> {
       if (mcc.empty() || (mcc.size() == 4 && all_digits(mcc))) return std::nullopt;
       return fmt::format("is \"{}\"; allowed: four digits", mcc);
@@ -164,13 +183,23 @@ class Reader {
             .key = table.required_text("key"),
             .client_ca = table.text("client_ca", "")};
     if (!tls.certificate.empty() && !tls.key.empty()) {
-      if (const auto problem = check_pair(tls.certificate, tls.key)) table.error("", *problem);
+      check_credentials(table, "", tls.certificate, tls.key);
       warn_of_expiry(tls.certificate);
     }
     if (!tls.client_ca.empty()) {
       if (const auto problem = check_certificates(tls.client_ca)) table.error("client_ca", *problem);
     }
     return tls;
+  }
+
+  // Whoever reads the key can be this gateway. A pair that does not fit is noted at `pair_at`.
+  static void check_credentials(SettingsTable& table, std::string_view pair_at, const std::string& certificate,
+                                const std::string& key) {
+    if (const auto open = platform::private_file_problem(key)) {
+      table.error("key", *open);
+    } else if (const auto problem = check_pair(certificate, key)) {
+      table.error(pair_at, *problem);
+    }
   }
 
   void warn_of_expiry(const std::string& certificate) {
@@ -245,7 +274,7 @@ class Reader {
       table.error(uplink.key.empty() ? "certificate" : "key",
                   "is given without the other; needed: certificate and key, or neither");
     } else if (!uplink.certificate.empty()) {
-      if (const auto problem = check_pair(uplink.certificate, uplink.key)) table.error("certificate", *problem);
+      check_credentials(table, "certificate", uplink.certificate, uplink.key);
       warn_of_expiry(uplink.certificate);
       const auto name = common_name(uplink.certificate);
       if (name && *name != config.gateway_id) {
@@ -306,6 +335,11 @@ Reading read(platform::Settings settings, const Needs& needs) {
   Config config = Reader(needs, reading.warnings).read(settings.root());
   settings.finish();
   reading.errors = settings.errors();
+  for (auto& error : reading.errors) {
+    mask(error.key);
+    mask(error.message);
+  }
+  for (auto& warning : reading.warnings) mask(warning);
   if (reading.errors.empty()) reading.config = std::move(config);
   return reading;
 }

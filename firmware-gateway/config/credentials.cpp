@@ -3,7 +3,6 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
-#include <sys/stat.h>
 
 #include <fmt/format.h>
 
@@ -13,6 +12,9 @@
 #include <iterator>
 #include <memory>
 #include <system_error>
+#include <utility>
+
+#include "proto/platform/private_file.hpp"
 
 namespace config {
 
@@ -50,15 +52,7 @@ Key read_key(const std::string& path) {
 }  // namespace
 
 std::expected<std::string, std::string> read_private_file(const std::string& path, std::size_t bytes_max) {
-  struct stat facts{};
-  if (::stat(path.c_str(), &facts) != 0) {
-    return std::unexpected(fmt::format("{}: {}", path, std::generic_category().message(errno)));
-  }
-  if (!S_ISREG(facts.st_mode)) return std::unexpected(path + ": is no regular file");
-  if ((facts.st_mode & 077) != 0) {
-    return std::unexpected(fmt::format("{}: others may read it (mode {:04o}); needed: 0600 (chmod 600 {})", path,
-                                       facts.st_mode & 07777, path));
-  }
+  if (auto problem = platform::private_file_problem(path)) return std::unexpected(std::move(*problem));
   std::ifstream file(path, std::ios::binary);
   if (!file) return std::unexpected(fmt::format("{}: {}", path, std::generic_category().message(errno)));
   std::string bytes(bytes_max + 1, '\0');

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "firmware-gateway/gateway/gateway.hpp"
-#include "proto/wire/handoff.pb.h"
+#include "proto/wire/codec.hpp"
 
 namespace gateway {
 
@@ -61,16 +61,16 @@ void Gateway::went_offline(const uplink::WentOffline& offline, base::Now now) {
 }
 
 void Gateway::on_received(const uplink::Received& message, base::Now now) {
-  tillstream::v1::Down down;
-  if (!down.ParseFromString(message.payload)) {
+  const auto down = wire::decode_down(message.payload);
+  if (!down) {
     ++down_unreadable_;
     return;
   }
   // Who may write where is the broker's to enforce; here, that each message came by its own topic.
-  if (down.has_ack() && message.topic == down_topic_) {
-    sender_.on_ack(down.ack(), now.instant);
-  } else if (down.has_owner() && message.topic == owner_topic_) {
-    sender_.on_owner(down.owner(), now.instant);
+  if (down->has_ack() && message.topic == down_topic_) {
+    sender_.on_ack(down->ack(), now.instant);
+  } else if (down->has_owner() && message.topic == owner_topic_) {
+    sender_.on_owner(down->owner(), now.instant);
   } else {
     ++down_unreadable_;
   }
@@ -84,7 +84,7 @@ void Gateway::obey(handoff::Send send, base::Now now) {
     outbox_.pop_front();
     ++outbox_dropped_;
   }
-  outbox_.push_back({.attempt = 0, .topic = up_topic_, .payload = send.up.SerializeAsString()});
+  outbox_.push_back({.attempt = 0, .topic = up_topic_, .payload = wire::encode(std::move(send.up))});
 }
 
 void Gateway::obey(const handoff::Read& read, base::Now /*now*/) {

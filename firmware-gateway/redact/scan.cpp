@@ -19,7 +19,7 @@ constexpr std::size_t track_tail_min = 7;
 // Longest name on track 1 (ISO/IEC 7813), with some slack.
 constexpr std::size_t track_name_max = 40;
 
-enum class Shape { digit, separator, other };
+enum class Shape { digit, separator, track_separator, other };
 
 struct Symbol {
   Shape shape = Shape::other;
@@ -44,18 +44,20 @@ std::optional<char> digit_of(char32_t value) {
   return std::nullopt;
 }
 
-// All of ASCII that is no letter and no digit, but for the separators of the tracks, which have a meaning of their own.
+// All of ASCII that is no letter and no digit, and what looks like a blank, a dash or nothing elsewhere.
 bool is_separator(char32_t value) {
-  if (value < 0x80) {
-    const bool letter = (value >= 'a' && value <= 'z') || (value >= 'A' && value <= 'Z');
-    return !letter && value != '=' && value != '^';
-  }
+  if (value < 0x80) return !((value >= 'a' && value <= 'z') || (value >= 'A' && value <= 'Z'));
   if (value >= 0x0300 && value <= 0x036F) return true;  // marks that combine with a digit
   if (value >= 0x2000 && value <= 0x206F) return true;  // blanks, joiners, hyphens, dashes, bullets
   if (value >= 0x20D0 && value <= 0x20FF) return true;  // enclosing marks: keycaps
   if (value >= 0xFE00 && value <= 0xFE0F) return true;  // variation selectors
   constexpr std::u32string_view others = U"\u00A0\u00AD\u00B7\u2212\u3000\uFEFF";
   return others.contains(value);
+}
+
+Shape shape_of(char32_t value) {
+  if (value == '=' || value == '^') return Shape::track_separator;
+  return is_separator(value) ? Shape::separator : Shape::other;
 }
 
 Symbol read_symbol(std::string_view text, std::size_t at) {
@@ -65,7 +67,7 @@ Symbol read_symbol(std::string_view text, std::size_t at) {
     symbol.shape = Shape::digit;
     symbol.ascii = *digit;
   } else {
-    symbol.shape = is_separator(next.value) ? Shape::separator : Shape::other;
+    symbol.shape = shape_of(next.value);
     symbol.ascii = next.value < 0x80 ? static_cast<char>(next.value) : '\0';
   }
   return symbol;
@@ -85,7 +87,7 @@ class Symbols {
   [[nodiscard]] std::size_t size() const { return symbols_.size(); }
   [[nodiscard]] const Symbol& operator[](std::size_t i) const { return symbols_[i]; }
   [[nodiscard]] bool is_digit(std::size_t i) const { return i < size() && symbols_[i].shape == Shape::digit; }
-  [[nodiscard]] bool is_separator(std::size_t i) const { return i < size() && symbols_[i].shape == Shape::separator; }
+  [[nodiscard]] Shape shape(std::size_t i) const { return i < size() ? symbols_[i].shape : Shape::other; }
   [[nodiscard]] char ascii(std::size_t i) const { return i < size() ? symbols_[i].ascii : '\0'; }
 
   // First symbol from `i` on that is no digit.
@@ -120,7 +122,15 @@ struct Cluster {
   }
 };
 
-Cluster read_cluster(const Symbols& text, std::size_t at) {
+// What ends a track's number has a meaning of its own while tracks are looked for; afterwards it is a separator like
+// any.
+enum class Separators { without_tracks, all };
+
+bool separates(Shape shape, Separators which) {
+  return shape == Shape::separator || (shape == Shape::track_separator && which == Separators::all);
+}
+
+Cluster read_cluster(const Symbols& text, std::size_t at, Separators which) {
   Cluster cluster;
   while (text.is_digit(at)) {
     for (; text.is_digit(at); ++at) {
@@ -129,7 +139,7 @@ Cluster read_cluster(const Symbols& text, std::size_t at) {
     }
     cluster.end = at;
     std::size_t next = at;
-    while (text.is_separator(next) && next - at < separators_max) ++next;
+    while (separates(text.shape(next), which) && next - at < separators_max) ++next;
     if (text.is_digit(next)) at = next;
   }
   return cluster;
@@ -172,7 +182,7 @@ class Search {
   void find_tracks() {
     for (std::size_t at = 0; at < text_.size(); ++at) {
       if (!text_.is_digit(at)) continue;
-      const Cluster cluster = read_cluster(text_, at);
+      const Cluster cluster = read_cluster(text_, at, Separators::without_tracks);
       if (const std::size_t end = track_end(cluster); end != 0) found(track_begin(at), end);
       at = cluster.end - 1;
     }
@@ -232,7 +242,7 @@ class Search {
   void find_numbers() {
     for (std::size_t at = 0; at < text_.size(); ++at) {
       if (!text_.is_digit(at)) continue;
-      const Cluster cluster = read_cluster(text_, at);
+      const Cluster cluster = read_cluster(text_, at, Separators::all);
       find_numbers_in(cluster);
       at = cluster.end - 1;
     }

@@ -9,6 +9,7 @@
 #include "firmware-gateway/terminal/json_event.hpp"
 #include "proto/base/assert.hpp"
 #include "proto/wire/framed.pb.h"
+#include "proto/wire/parse.hpp"
 
 namespace terminal {
 namespace {
@@ -160,7 +161,7 @@ FrameReader::Next FrameReader::next() {
 base::Result<Draft, Refusal> read_submit(std::string_view payload) {
   if (payload.size() > event_bytes_max) return base::fail(event_too_large());
   Submit submit;
-  if (!submit.ParseFromArray(payload.data(), static_cast<int>(payload.size())))
+  if (!wire::parse(submit, payload))
     return base::fail(Refusal{Reason::invalid_protobuf, {}, "is no Submit message", {}});
   if (!has_known_fields_only(payload))
     return base::fail(Refusal{Reason::invalid_field, {}, "holds a field that is not known", {}});

@@ -24,9 +24,23 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return d[a.size()][b.size()];
 }
 
+// Among those nearer than `limit`.
+std::string_view best_of(std::string_view word, std::span<const std::string_view> known, std::size_t limit) {
+  std::string_view best;
+  std::size_t best_distance = limit;
+  for (const std::string_view candidate : known) {
+    if (const std::size_t d = distance(word, candidate); d < best_distance) {
+      best = candidate;
+      best_distance = d;
+    }
+  }
+  return best;
+}
+
 }  // namespace
 
 std::string to_rfc3339(UtcTime time) {
+  time = UtcTime(std::chrono::milliseconds(std::clamp(time.time_since_epoch().count(), rfc3339_min, rfc3339_max)));
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(time - day);
@@ -36,15 +50,11 @@ std::string to_rfc3339(UtcTime time) {
 }
 
 std::string_view nearest(std::string_view word, std::span<const std::string_view> known) {
-  std::string_view best;
-  std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
-  for (const std::string_view candidate : known) {
-    if (const std::size_t d = distance(word, candidate); d < best_distance) {
-      best = candidate;
-      best_distance = d;
-    }
-  }
-  return best;
+  return best_of(word, known, std::max<std::size_t>(1, word.size() / 3) + 1);
+}
+
+std::string_view closest(std::string_view word, std::span<const std::string_view> known) {
+  return best_of(word, known, std::string_view::npos);
 }
 
 }  // namespace base

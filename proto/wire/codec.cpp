@@ -1,6 +1,5 @@
 #include "proto/wire/codec.hpp"
 
-#include <google/protobuf/stubs/logging.h>
 #include <zstd.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <optional>
 
 #include "proto/base/assert.hpp"
+#include "proto/wire/parse.hpp"
 
 namespace wire {
 namespace {
@@ -163,20 +163,11 @@ void pack_records(v1::Batch& batch) {
   batch.set_zstd_records(std::move(packed));
 }
 
-// The library would print a line to stderr for every broken message that anyone sends: nobody may fill a disk like
-// that.
-bool silence_protobuf() {
-  google::protobuf::SetLogHandler(nullptr);
-  return true;
-}
-
 template <class Message>
-base::Result<Message, DecodeError> parse(base::BytesView payload) {
-  [[maybe_unused]] static const bool silent = silence_protobuf();
+base::Result<Message, DecodeError> read(base::BytesView payload) {
   if (payload.size() > kMessageBytesMax) return base::fail(DecodeError::too_large);
   Message message;
-  if (!message.ParseFromArray(payload.data(), static_cast<int>(payload.size())))
-    return base::fail(DecodeError::undecodable);
+  if (!parse(message, payload)) return base::fail(DecodeError::undecodable);
   return message;
 }
 
@@ -242,7 +233,7 @@ base::Bytes encode(v1::Up up) {
 base::Bytes encode(const v1::Down& down) { return down.SerializeAsString(); }
 
 base::Result<v1::Up, DecodeError> decode_up(base::BytesView payload) {
-  auto up = parse<v1::Up>(payload);
+  auto up = read<v1::Up>(payload);
   if (!up) return up;
   if (!is_gateway_id(up->gateway_id())) return base::fail(DecodeError::bad_gateway_id);
   if (const auto good = checked(*up); !good) return base::fail(good.error());
@@ -250,7 +241,7 @@ base::Result<v1::Up, DecodeError> decode_up(base::BytesView payload) {
 }
 
 base::Result<v1::Down, DecodeError> decode_down(base::BytesView payload) {
-  auto down = parse<v1::Down>(payload);
+  auto down = read<v1::Down>(payload);
   if (!down) return down;
   if (const auto good = checked(*down); !good) return base::fail(good.error());
   return down;

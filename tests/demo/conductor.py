@@ -312,7 +312,7 @@ class Conductor:
             case {"link": "heal"}:
                 rig.relay.heal()
             case {"gateway": "kill"} if rig.gateway.alive:
-                rig.gateway.kill()
+                rig.gateway.kill9()
                 self._restart_at = time.monotonic() + RESTART_SECONDS
             case {"gateway": "start"} if not rig.gateway.alive:
                 self._restart_at = None

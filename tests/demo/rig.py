@@ -10,18 +10,18 @@ import ctypes
 import http.client
 import json
 import os
-import random
 import secrets
 import shutil
 import signal
-import socket
 import sqlite3
-import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+
+from processes import Child, accepts, ask, free_port, until
 from relay import Relay
 
 START_SECONDS = 30.0
@@ -36,76 +36,27 @@ class CannotStart(Exception):
     """A part does not come up; the text names it, the cause and the remedy."""
 
 
-def free_port() -> int:
-    """Below the range from which the kernel takes ports for outgoing connections: it stays free while a part restarts."""
-    for _ in range(1000):
-        port = random.randint(12000, 32000)
-        with socket.socket() as sock:
-            try:
-                sock.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    raise CannotStart("no free port on 127.0.0.1 between 12000 and 32000: end what holds them (ss -ltn)")
-
-
 def _die_with_parent() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-class Part:
-    """One child process and its log."""
+class Part(Child):
+    """A child that ends with the conductor, and whose failure to start names the remedy."""
 
     def __init__(self, name: str, argv: list[str], folder: Path) -> None:
-        self.name = name
-        self.log = folder / f"{name}.log"
-        self._argv = argv
-        self._process: subprocess.Popen | None = None
+        super().__init__(name, argv, folder, start_new_session=True, preexec_fn=_die_with_parent)
 
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            try:
-                self._process = subprocess.Popen(self._argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.log.parent,
-                                                 start_new_session=True, preexec_fn=_die_with_parent)
-            except PermissionError as error:
-                raise CannotStart(f"{self.name}: {self._argv[0]} may not be executed ({error.strerror}): chmod +x it, "
-                                  "or see whether its file system is mounted noexec") from error
-            except OSError as error:
-                raise CannotStart(f"{self.name}: {self._argv[0]}: {error.strerror}; ./dev build makes it") from error
-
-    @property
-    def exit_status(self) -> int | None:
-        return self._process.poll() if self._process else None
-
-    @property
-    def alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def kill(self) -> None:
-        if self.alive:
-            self._process.kill()
-            self._process.wait()
-
-    def ask_to_end(self) -> None:
-        if self.alive:
-            self._process.terminate()
-
-    def ended(self, seconds: float) -> bool:
-        """False when it had to be killed."""
-        if self._process is None:
-            return True
+    def start(self) -> Part:
         try:
-            self._process.wait(seconds)
-            return True
-        except subprocess.TimeoutExpired:
-            self.kill()
-            return False
+            return super().start()
+        except PermissionError as error:
+            raise CannotStart(f"{self.name}: {self.argv[0]} may not be executed ({error.strerror}): chmod +x it, "
+                              "or see whether its file system is mounted noexec") from error
+        except OSError as error:
+            raise CannotStart(f"{self.name}: {self.argv[0]}: {error.strerror}; ./dev build makes it") from error
 
     def last_words(self, lines: int = 12) -> str:
-        try:
-            return "\n".join(f"  {self.name}: {line}" for line in self.log.read_text(errors="replace").splitlines()[-lines:])
-        except OSError:
-            return ""
+        return "\n".join(f"  {self.name}: {line}" for line in self.log().splitlines()[-lines:])
 
 
 MOSQUITTO = """\
@@ -213,22 +164,13 @@ class Rig:
             self._await(part, probe, stopped)
 
     def _await(self, part: Part, probe: Callable[[], bool], stopped: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while not probe():
-            if stopped():
-                return
-            if not part.alive:
-                raise CannotStart(f"{part.name} ended at once, status {part.exit_status}:\n{part.last_words()}")
-            if time.monotonic() > deadline:
-                raise CannotStart(f"{part.name} runs, but did not come up within {START_SECONDS:.0f} s:\n{part.last_words()}")
-            time.sleep(0.03)
+        if not until(lambda: probe() or stopped() or not part.alive, START_SECONDS):
+            raise CannotStart(f"{part.name} runs, but did not come up within {START_SECONDS:.0f} s:\n{part.last_words()}")
+        if not part.alive and not stopped():
+            raise CannotStart(f"{part.name} ended at once, status {part.exit_status}:\n{part.last_words()}")
 
     def _broker_up(self) -> bool:
-        try:
-            socket.create_connection(self.address("broker"), timeout=1).close()
-            return True
-        except OSError:
-            return False
+        return accepts(self._ports["broker"])
 
     def _bridge_up(self) -> bool:
         return get_json(self.address("bridge"), "/v1/status") is not None
@@ -261,7 +203,7 @@ class Rig:
 
     def kill(self) -> None:
         for part in self.parts:
-            part.kill()
+            part.kill9()
         self.relay.close()
 
     def remove(self) -> None:
@@ -274,13 +216,8 @@ def _key(value: str) -> tuple[str, str]:
 
 
 def get_json(address: tuple[str, int], path: str) -> dict | None:
-    connection = http.client.HTTPConnection(*address, timeout=2)
     try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        body = response.read(1024 * 1024)
-        return json.loads(body) if response.status == 200 else None
+        status, body = ask(address[1], path, 2, bytes_max=1024 * 1024)
+        return json.loads(body) if status == 200 else None
     except (OSError, http.client.HTTPException, ValueError):
         return None
-    finally:
-        connection.close()

@@ -6,14 +6,17 @@ import http.client
 import json
 import os
 import pathlib
-import random
 import select
 import signal
 import socket
 import sqlite3
-import subprocess
+import sys
 import threading
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+
+from processes import Child, accepts, ask, free_port, until
 
 BIN = pathlib.Path(os.environ.get("TILLSTREAM_BIN", "build/dev/bin")).resolve()
 MOSQUITTO = "/usr/sbin/mosquitto"
@@ -21,59 +24,30 @@ MOSQUITTO = "/usr/sbin/mosquitto"
 SANITIZER_ENV = {"ASAN_OPTIONS": "quarantine_size_mb=4:detect_leaks=0:abort_on_error=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
 
 
-def free_port():
-    """A port below the range from which the kernel takes ports for outgoing connections: it stays free while a process restarts."""
-    for _ in range(1000):
-        port = random.randint(12000, 32000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    raise RuntimeError("no free port")
-
-
 def wait_for(what, condition, seconds=60.0):
     """Waits until condition() is true (and returns it); fails with what was awaited, and what was seen last."""
-    deadline = time.monotonic() + seconds
     seen = None
-    while True:
+
+    def holds():
+        nonlocal seen
         try:
             seen = condition()
-            if seen:
-                return seen
+            return seen
         except (OSError, http.client.HTTPException, sqlite3.Error, json.JSONDecodeError) as error:
             seen = error
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what} (last seen: {seen!r})")
-        time.sleep(0.02)
+            return None
+
+    if not until(holds, seconds):
+        raise AssertionError(f"not within {seconds} s: {what} (last seen: {seen!r})")
+    return seen
 
 
-class Process:
+class Process(Child):
     def __init__(self, name, argv, folder, env=None):
-        self.name, self.argv, self.folder = name, [str(arg) for arg in argv], folder
-        self.env = {**os.environ, **SANITIZER_ENV, **(env or {})}
-        self.log_path = folder / f"{name}.log"
-        self.popen = None
-
-    def start(self):
-        assert self.popen is None or self.popen.poll() is not None, f"{self.name} runs already"
-        with open(self.log_path, "ab") as log:
-            self.popen = subprocess.Popen(self.argv, cwd=self.folder, env=self.env, stdout=log, stderr=log)
-        return self
-
-    @property
-    def alive(self):
-        return self.popen is not None and self.popen.poll() is None
+        super().__init__(name, argv, folder, {**SANITIZER_ENV, **(env or {})})
 
     def signal(self, number):
         self.popen.send_signal(number)
-
-    def kill9(self):
-        if self.alive:
-            self.popen.kill()
-            self.popen.wait()
 
     def terminate(self, seconds=10):
         """SIGTERM; returns (exit status, seconds it took)."""
@@ -87,18 +61,10 @@ class Process:
                 return int(line.split()[1])
         raise AssertionError(f"{self.name} has no VmRSS")
 
-    def log(self):
-        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
-
 
 def get(port, path, seconds=5, method="GET", body=None, headers=None):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
-    try:
-        connection.request(method, path, body=body, headers=headers or {})
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-    finally:
-        connection.close()
+    status, text = ask(port, path, seconds, method, body, headers)
+    return status, text.decode()
 
 
 class Broker(Process):
@@ -113,8 +79,7 @@ class Broker(Process):
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\npersistence false\n{extra}\n")
 
     def ready(self):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=1):
-            return True
+        return accepts(self.port)
 
 
 def toml(tables):
@@ -133,7 +98,20 @@ def merged(defaults, overrides):
     return tables
 
 
-class Gateway(Process):
+class Program(Process):
+    """One of ours: it has an admin port."""
+
+    def ready(self):
+        return get(self.admin_port, "/v1/status")[0] == 200
+
+    def status(self):
+        return json.loads(get(self.admin_port, "/v1/status")[1])
+
+    def metric(self, name):
+        return metric(self.admin_port, name)
+
+
+class Gateway(Program):
     def __init__(self, folder, broker_port, gateway_id="shop-0001", name=None, state_dir=None, overrides=None):
         name = name or gateway_id
         self.gateway_id, self.http_port, self.framed_port, self.admin_port = gateway_id, free_port(), free_port(), free_port()
@@ -153,22 +131,13 @@ class Gateway(Process):
     def write(self):
         self.config.write_text(toml(self.tables))
 
-    def ready(self):
-        return get(self.admin_port, "/v1/status")[0] == 200
-
-    def status(self):
-        return json.loads(get(self.admin_port, "/v1/status")[1])
-
-    def metric(self, name):
-        return metric(self.admin_port, name)
-
     def submit(self, event, seconds=10):
         status, body = get(self.http_port, "/v1/events", seconds, "POST", json.dumps(event),
                            {"Content-Type": "application/json"})
         return status, json.loads(body)
 
 
-class Bridge(Process):
+class Bridge(Program):
     def __init__(self, folder, broker_port, name="bridge", overrides=None):
         self.admin_port = free_port()
         self.config = folder / f"{name}.toml"
@@ -182,15 +151,6 @@ class Bridge(Process):
         }, overrides)
         self.config.write_text(toml(self.tables))
         super().__init__(name, [BIN / "tillstream-bridge", "run", "--config", self.config], folder)
-
-    def ready(self):
-        return get(self.admin_port, "/v1/status")[0] == 200
-
-    def status(self):
-        return json.loads(get(self.admin_port, "/v1/status")[1])
-
-    def metric(self, name):
-        return metric(self.admin_port, name)
 
 
 def metric(port, name):

@@ -1,6 +1,8 @@
 """What strangers send: a clear answer or a closed connection, a metric, and nobody else notices."""
+import hashlib
 import json
 import socket
+import sqlite3
 import struct
 import subprocess
 
@@ -10,6 +12,7 @@ import pytest
 import rig as r
 
 HEADERS = {"Content-Type": "application/json"}
+SHARD = hashlib.sha256(b"shop-0001").hexdigest()[:2]
 
 
 @pytest.fixture
@@ -142,6 +145,87 @@ def test_a_bad_configuration_is_78_and_a_line_to_act_on(tmp_path, what):
         number = int(line.split(str(gateway.config) + ":")[1].split(":")[0])
         assert number > 0
     assert not gateway.state_dir.exists()
+
+
+@pytest.mark.parametrize("program", ["tillstream-gateway", "tillstream-bridge"])
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
+def test_a_key_a_password_and_a_token_that_others_may_read_are_78(tmp_path, program, mode):
+    def private(name, text):
+        path = tmp_path / name
+        path.write_text(text)
+        path.chmod(mode)
+        return str(path)
+
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=shop-0001",
+                    "-keyout", tmp_path / "made.key", "-out", tmp_path / "made.pem"], check=True, capture_output=True)
+    pair = {"certificate": str(tmp_path / "made.pem"), "key": private("own.key", (tmp_path / "made.key").read_text())}
+    login = {"username": "u", "password_file": private("password", "secret-secret-secret\n")}
+    token = {"token_file": private("token", "secret-secret-secret\n")}
+    if program == "tillstream-gateway":
+        uplink = {"broker": "mqtts://127.0.0.1:8883", **pair, **login}
+        process = r.Gateway(tmp_path, 1, overrides={
+            "uplink": uplink, "admin": token, "terminals.http.tls": pair, "terminals.framed.tls": pair, "admin.tls": pair,
+            "card": {"token_key_file": private("card.key", "k" * 32)}})
+        keys = ["uplink.key", "uplink.password_file", "admin.token_file", "terminals.http.tls.key", "terminals.framed.tls.key",
+                "admin.tls.key", "card.token_key_file"]
+    else:
+        process = r.Bridge(tmp_path, 1, overrides={
+            "broker": {"url": "mqtts://127.0.0.1:8883", **pair, **login}, "admin": token, "admin.tls": pair})
+        keys = ["broker.key", "broker.password_file", "admin.token_file", "admin.tls.key"]
+    for verb in ("check", "run"):
+        done = subprocess.run([r.BIN / program, verb, "--config", process.config], capture_output=True, text=True, timeout=30, cwd=tmp_path)
+        assert done.returncode == 78, done
+        lines = done.stderr.splitlines()
+        assert len(lines) == len(keys), done.stderr
+        for key in keys:
+            line = next(line for line in lines if f": {key}: " in line)
+            assert int(line.split(f"{process.config}:")[1].split(":")[0]) > 0
+            assert f"{mode:04o}" in line and "chmod 0600 " + str(tmp_path) in line and "secret" not in done.stderr
+    for name in ("own.key", "password", "token", "card.key"):
+        if (tmp_path / name).exists():
+            (tmp_path / name).chmod(0o600)
+    assert subprocess.run([r.BIN / program, "check", "--config", process.config], timeout=30, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("table, key", [("terminals.defaults", "merchant_id"), ("terminals.defaults", "merchant_name"),
+                                        ("terminals.defaults", "merchant_city"), ("gateway", "id"), ("terminals.defaults", "currency"),
+                                        ("uplink", "username"), ("terminals.defaults", "4111111111111111")])
+def test_a_card_number_in_the_configuration_is_never_repeated_and_78_where_events_would_carry_it(tmp_path, table, key):
+    gateway = r.Gateway(tmp_path, 1, overrides={table: {key: "4111111111111111"}})
+    no_business_of_events = key == "username"
+    for verb in ("check",) if no_business_of_events else ("check", "run"):
+        done = subprocess.run([r.BIN / "tillstream-gateway", verb, "--config", gateway.config], capture_output=True, text=True,
+                              timeout=30, cwd=tmp_path)
+        assert "4111111111111111" not in done.stderr + done.stdout
+        if not no_business_of_events:
+            assert done.returncode == 78 and (key.startswith("4") or f"{table}.{key}" in done.stderr), done
+
+
+def test_a_card_number_as_a_terminal_of_the_configuration_is_78(tmp_path):
+    gateway = r.Gateway(tmp_path, 1)
+    for lines, key in (('id = "4111 1111 1111 1111"', "id"), ('id = "T1"\nmerchant_name = "Kiosk 4111111111111111"', "merchant_name")):
+        gateway.write()
+        gateway.config.write_text(gateway.config.read_text() + f"[[terminal]]\n{lines}\n")
+        done = subprocess.run([r.BIN / "tillstream-gateway", "check", "--config", gateway.config], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 78 and f"terminal[0].{key}" in done.stderr and "1111" not in done.stderr, done
+
+
+def test_bytes_that_are_no_utf8_leave_no_line_of_a_library_in_either_log(rig):
+    r.wait_for("the bridge listens", lambda: rig.bridge.status()["broker"]["connected"])
+    client = mqtt.Client(client_id="stranger", protocol=mqtt.MQTTv5)
+    client.connect("127.0.0.1", rig.broker.port)
+    client.loop_start()
+    client.publish("tillstream/v1/up/00/shop-0001", b"\x0a\x04\xff\xfe\xfd\xfc", qos=1).wait_for_publish(10)
+    client.publish(f"tillstream/v1/down/{SHARD}/shop-0001", b"\x0a\x04\xff\xfe\xfd\xfc", qos=1).wait_for_publish(10)
+    client.loop_stop()
+    client.disconnect()
+    with socket.create_connection(("127.0.0.1", rig.gateway.framed_port), timeout=30) as line:
+        line.sendall(b"\x00\x00\x00\x04\x12\x02\xff\xfe")
+        assert line.recv(4096)
+    dead = "SELECT count(*) FROM dead_letters"
+    r.wait_for("the bridge has seen it", lambda: sqlite3.connect(f"file:{rig.bridge.stream}?mode=ro", uri=True).execute(dead).fetchone()[0])
+    for process in (rig.gateway, rig.bridge):
+        assert "protobuf" not in process.log().replace("invalid_protobuf", ""), process.name
 
 
 def test_a_missing_configuration_and_wrong_use_say_so(tmp_path):

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "firmware-gateway/adapters/sqlite/journal_file.hpp"
 #include "firmware-gateway/journal/crc32c.hpp"
@@ -129,8 +130,11 @@ std::vector<Row> PageCarver::carve(const std::function<bool(Row)>& wanted) {
     carve_page(true, at + kFrameHeaderBytes, wanted);
   }
   for (std::uint64_t at = 0; at + page_bytes_ <= database_bytes_; at += page_bytes_) carve_page(false, at, wanted);
-  const auto by_row = [](const Place& a, const Place& b) { return a.row < b.row; };
-  std::stable_sort(places_.begin(), places_.end(), by_row);
+  // Of one row the first that was found: the WAL's, from its beginning.
+  const auto rank = [](const Place& place) {
+    return std::tuple(place.row, !place.in_wal, place.page_offset, place.cell_offset);
+  };
+  std::sort(places_.begin(), places_.end(), [&rank](const Place& a, const Place& b) { return rank(a) < rank(b); });
   const auto same_row = [](const Place& a, const Place& b) { return a.row == b.row; };
   places_.erase(std::unique(places_.begin(), places_.end(), same_row), places_.end());
   std::vector<Row> rows;

@@ -3,9 +3,10 @@
 #include <doctest/doctest.h>
 
 #include <boost/json.hpp>
-#include <fstream>
 #include <map>
 #include <set>
+
+#include "tests/support/event_fields.hpp"
 
 namespace {
 
@@ -45,39 +46,6 @@ std::vector<std::pair<std::string, std::string>> headers_of(const stream::Record
   stream::each_header(record,
                       [&](std::string_view name, std::string_view value) { headers.emplace_back(name, value); });
   return headers;
-}
-
-// Every field of Event, as event.proto has it: name → (number, type). A field's line ends in "NAME = NUMBER;".
-std::map<std::string, std::pair<int, std::string>> fields_of_event() {
-  std::ifstream file(TILLSTREAM_SOURCE_DIR "/proto/wire/event.proto");
-  std::map<std::string, std::pair<int, std::string>> fields;
-  bool inside = false;
-  for (std::string line; std::getline(file, line);) {
-    inside = inside || line.starts_with("message Event");
-    const auto equals = line.find(" = ");
-    if (!inside || equals == std::string::npos || line.find("//") != std::string::npos) continue;
-    const auto name = line.rfind(' ', equals - 1) + 1;
-    std::string type = line.substr(0, name - 1);
-    type.erase(0, type.find_first_not_of(' '));
-    for (const std::string label : {"optional ", "repeated "}) {
-      if (type.starts_with(label)) type.erase(0, label.size());
-    }
-    fields[line.substr(name, equals - name)] = {std::stoi(line.substr(equals + 3)), type};
-  }
-  REQUIRE(fields.size() >= 52);
-  return fields;
-}
-
-// One more field, as protobuf writes it: number, and a value of the given type.
-std::string encoded_field(int number, const std::string& type) {
-  const bool varint = type != "string" && type != "bytes" && type != "map<string, string>";
-  std::string out;
-  for (std::uint32_t tag = static_cast<std::uint32_t>(number) << 3U | (varint ? 0U : 2U); tag != 0; tag >>= 7U) {
-    out += static_cast<char>((tag & 127U) | (tag > 127U ? 128U : 0U));
-  }
-  if (varint) return out + '\1';
-  const std::string text = type == "bytes" ? "fedcba9876543210" : type == "string" ? "word" : "\x0a\x01k\x12\x01v";
-  return out + static_cast<char>(text.size()) + text;
 }
 
 }  // namespace
@@ -122,40 +90,23 @@ TEST_CASE("record: the fields that every event has, exactly") {
   for (const auto& [name, value] : headers) CHECK(parsed.at(name).as_string() == value);
 }
 
-TEST_CASE("record: no field of an event is lost on the way") {
-  // What is published under another name, or in another shape.
-  const std::map<std::string, std::string> renamed = {{"occurred_at_ms", "occurred_at"},
-                                                      {"received_at_ms", "received_at"},
-                                                      {"clock_synced", "clock"},
-                                                      {"details", "detail_k"}};
-  for (const auto& [name, field] : fields_of_event()) {
-    CAPTURE(name);
-    std::string record = smallest().SerializeAsString();
-    if (name != "schema_version" && name != "event_id") record += encoded_field(field.first, field.second);
-    const auto event = stream::decode_event(record);
-    REQUIRE(event.has_value());
-    const auto value = boost::json::parse(stream::render_event(*event, publication()).value).as_object();
-    CHECK(value.contains(renamed.contains(name) ? renamed.at(name) : name));
-    if (field.second == "string" && name != "incomplete") CHECK(value.at(name).as_string() == "word");
-  }
-}
-
 TEST_CASE("record: a field that this version does not know holds the record back") {
   std::set<int> known;
-  for (const auto& [name, field] : fields_of_event()) known.insert(field.first);
+  for (const auto& [name, field] : support::event_fields()) known.insert(field.number);
   for (int number = 1; number < 200; ++number) {
     if (known.contains(number)) continue;
     for (const char* type : {"string", "int64"}) {
-      const auto decoded = stream::decode_event(smallest().SerializeAsString() + encoded_field(number, type));
+      const auto decoded = stream::decode_event(smallest().SerializeAsString() + support::encoded_field(number, type));
       REQUIRE_FALSE(decoded.has_value());
       CHECK(decoded.error() == DecodeError::newer_schema);
     }
   }
-  for (const auto& [name, field] : fields_of_event()) {
+  for (const auto& [name, field] : support::event_fields()) {
     // A known number in another encoding is not the known field.
-    const bool varint = encoded_field(field.first, field.second) == encoded_field(field.first, "int64");
-    const auto decoded =
-        stream::decode_event(smallest().SerializeAsString() + encoded_field(field.first, varint ? "string" : "int64"));
+    const bool varint =
+        support::encoded_field(field.number, field.type) == support::encoded_field(field.number, "int64");
+    const auto decoded = stream::decode_event(smallest().SerializeAsString() +
+                                              support::encoded_field(field.number, varint ? "string" : "int64"));
     CHECK_FALSE(decoded.has_value());
   }
 }
@@ -259,7 +210,7 @@ TEST_CASE("decode: says what is wrong with a record") {
 TEST_CASE("decode: text that is not UTF-8 never gets into a value") {
   std::string record = smallest().SerializeAsString();
   for (const std::string bad : {"\xff\xfe\xfd\xfc", "\xc0\x80zz", "\xed\xa0\x80z"}) {
-    const std::string with_name = record + encoded_field(12, "string").replace(2, 4, bad);
+    const std::string with_name = record + support::encoded_field(12, "string").replace(2, 4, bad);
     CHECK(stream::decode_event(with_name).error() == DecodeError::undecodable);
     const std::string with_attribute = record + "\xf2\x02\x07\x0a\x01k\x12\x02" + bad.substr(0, 2);
     CHECK(stream::decode_event(with_attribute).error() == DecodeError::undecodable);

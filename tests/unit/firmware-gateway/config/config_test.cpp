@@ -159,6 +159,32 @@ TEST_CASE("config: a token key is 32 bytes that nobody else may read, and has a 
   CHECK(error_of(with(fmt::format("[card]\ntoken_key_file = \"{}\"\n", open.path))).find("0600") != std::string::npos);
 }
 
+TEST_CASE("config: a card number where events take their texts from is refused, and no message repeats it") {
+  constexpr std::string_view digits = "4111111111111111";
+  const auto refused = [&](const std::string& text, std::string_view key, std::string_view why) {
+    CAPTURE(text);
+    const std::string error = error_of(text);
+    CHECK(error.find(key) != std::string::npos);
+    CHECK(error.find(why) != std::string::npos);
+    CHECK(error.find(digits) == std::string::npos);
+    CHECK(error.find("4111 1111") == std::string::npos);
+  };
+  for (const char* field : {"merchant_id", "merchant_name", "merchant_city"}) {
+    const std::string line = fmt::format("{} = \"Kiosk 4111 1111 1111 1111\"\n", field);
+    refused(with("[terminals.defaults]\n" + line), fmt::format("terminals.defaults.{}", field), "card number");
+    refused(with("[[terminal]]\nid = \"t1\"\n" + line), field, "card number");
+  }
+  refused(with(fmt::format("[[terminal]]\nid = \"{}\"\n", digits)), "id", "card number");
+  refused(fmt::format("[gateway]\nid = \"{}\"\n[uplink]\nbroker = \"mqtt://127.0.0.1\"\n", digits), "gateway.id",
+          "card number");
+  // Where it is wrong for another reason, too.
+  for (const char* field : {"currency", "mcc", "time_zone", "day_ends", "unknown"}) {
+    refused(with(fmt::format("[terminals.defaults]\n{} = \"{}\"\n", field, digits)), field, "allowed");
+  }
+  refused(with(fmt::format("[admin]\nlisten = \"{}\"\n", digits)), "admin.listen", "");
+  refused(with(fmt::format("[terminals]\n{} = 1\n", digits)), "terminals", "unknown key");
+}
+
 TEST_CASE("config: what needs a restart is named, and nothing else is") {
   const auto before = read(minimal);
   const auto other = read(with("window_events = 600\n[journal]\nquota = \"1GiB\"\n[log]\nlevel = \"debug\"\n"));

@@ -6,10 +6,12 @@
 
 #include <map>
 
+#include "firmware-gateway/status/report.hpp"
 #include "firmware-gateway/terminal/json_event.hpp"
 #include "proto/handoff/receiver.hpp"
 #include "proto/handoff/topics.hpp"
 #include "proto/platform/system.hpp"
+#include "proto/wire/codec.hpp"
 #include "tests/support/memory_journal.hpp"
 #include "tests/support/seeded_random.hpp"
 
@@ -129,6 +131,7 @@ class Shop {
   // The other end.
   bool bridge_hears = true;
   std::uint64_t publishes = 0;
+  std::uint64_t sent_bytes = 0;
   handoff::Receiver bridge{platform::hasher(), std::string(id), {}, std::nullopt};
   std::vector<std::string> stream;  // terminal_refs, in order
   std::vector<tillstream::v1::Heartbeat> heartbeats;
@@ -140,10 +143,11 @@ class Shop {
     CHECK(publish.topic == handoff::up_topic(shard, id));
     machine.on_link(uplink::Published{.attempt = publish.attempt}, now);
     if (!bridge_hears) return;
-    tillstream::v1::Up up;
-    REQUIRE(up.ParseFromString(publish.payload));
+    sent_bytes += publish.payload.size();
+    auto up = wire::decode_up(publish.payload);
+    REQUIRE(up.has_value());
     bridge.set_credit(1U << 20U);
-    bridge.on_up(std::move(up), now);
+    bridge.on_up(std::move(*up), now);
     while (auto output = bridge.poll()) on_bridge(*output, publish.attempt, handoff::down_topic(shard, id));
   }
   void on_bridge(const handoff::ReceiverOutput& output, uplink::Attempt on, const std::string& topic) {
@@ -290,6 +294,40 @@ TEST_CASE("gateway: an acknowledgement that came by another topic than its own d
                        shop.now);
   shop.run();
   CHECK(shop.machine.facts(shop.now).pending_events == 1);
+}
+
+TEST_CASE("gateway: a message beyond the wire's limits is counted and does nothing") {
+  Shop shop;
+  shop.bridge_hears = false;
+  shop.connect();
+  shop.sell("r1");
+  const std::string shard = handoff::shard_of(platform::hasher(), id);
+  tillstream::v1::Down torn;
+  torn.mutable_ack()->set_epoch("short");
+  tillstream::v1::Down huge;
+  huge.mutable_ack()->mutable_versions()->set_program(std::string(wire::kMessageBytesMax, 'x'));
+  for (const auto* down : {&torn, &huge}) {
+    shop.machine.on_link(
+        uplink::Received{
+            .attempt = *shop.attempt, .topic = handoff::down_topic(shard, id), .payload = down->SerializeAsString()},
+        shop.now);
+  }
+  shop.run();
+  const std::string metrics = status::metrics_text(shop.machine.facts(shop.now));
+  CHECK(metrics.find("down_messages_unreadable_total 2\n") != std::string::npos);
+  CHECK(shop.machine.facts(shop.now).pending_events == 1);
+}
+
+TEST_CASE("gateway: a backlog goes up compressed") {
+  Shop shop;
+  std::size_t record_bytes = 0;
+  for (int i = 0; i < 500; ++i) shop.sell(fmt::format("r{}", i));
+  const auto rows = shop.journal->read(journal::Row(1), 500, 1U << 20U);
+  REQUIRE(rows.has_value());
+  for (const auto& row : *rows) record_bytes += row.record.size();
+  shop.connect();
+  REQUIRE(shop.stream.size() == 500);
+  CHECK(shop.sent_bytes < record_bytes / 2);
 }
 
 TEST_CASE("gateway: the heartbeat says until when everything is in the stream, and only with a clock that is right") {

@@ -47,6 +47,12 @@ TEST_CASE("scan: takes track data whole") {
   CHECK(masked("B4111 1111 1111 1111^DOE^2512101?") == "#");
 }
 
+TEST_CASE("scan: what ends a track's number separates groups, too") {
+  CHECK(masked("4111=1111=1111=1111") == "#");
+  CHECK(masked("4111^1111 = 1111^1111.") == "#.");
+  CHECK(masked("4111111111111111=25") == "#=25");
+}
+
 TEST_CASE("scan: leaves alone what only looks similar") {
   for (const char* text : {
            "",

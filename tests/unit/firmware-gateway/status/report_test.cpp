@@ -143,6 +143,7 @@ TEST_CASE("export: a line holds what was stored, and a record that cannot be rea
     CAPTURE(part);
     CHECK(contains(line, part));
   }
+  CHECK(line.starts_with(R"({"row":5,"epoch":"ab","seq":4,"committed":true,)"));
   CHECK(line.ends_with("}\n"));
   CHECK(contains(status::event_line({.row = 1, .epoch = ""}, "\xff\xff"), R"("record":"ffff")"));
 }

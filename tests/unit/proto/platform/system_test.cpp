@@ -1,19 +1,24 @@
 #include "proto/platform/system.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "proto/platform/private_file.hpp"
 
 using base::from_hex;
 using base::to_hex;
@@ -133,4 +138,24 @@ TEST_CASE("harden_process: leaves no core dump") {
   REQUIRE(::waitpid(child, &status, 0) == child);
   CHECK(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == 0);
+}
+
+TEST_CASE("private files: open to group or others is refused, whatever they may do, with the mode and the remedy") {
+  const std::string path =
+      fmt::format("{}/tillstream-private-{}", std::filesystem::temp_directory_path().string(), ::getpid());
+  std::ofstream(path) << "secret";
+  for (const ::mode_t mode : {0600, 0400, 0700}) {
+    ::chmod(path.c_str(), mode);
+    CHECK_FALSE(platform::private_file_problem(path));
+  }
+  for (const ::mode_t mode : {0640, 0604, 0620, 0602, 0610, 0601, 0644}) {
+    ::chmod(path.c_str(), mode);
+    const auto problem = platform::private_file_problem(path);
+    REQUIRE(problem);
+    CHECK(problem->find(fmt::format("mode {:04o}", mode)) != std::string::npos);
+    CHECK(problem->find("chmod 0600 " + path) != std::string::npos);
+  }
+  std::filesystem::remove(path);
+  CHECK(platform::private_file_problem(path));
+  CHECK(platform::private_file_problem("/tmp"));
 }

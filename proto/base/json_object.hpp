@@ -1,5 +1,5 @@
 // JsonObject: writes one flat JSON object straight into a string, members in the order of the calls. What is empty is
-// left out. Text must be UTF-8 (decode_event has seen to that); everything JSON cannot hold bare is escaped.
+// left out. Text must be UTF-8; everything JSON cannot hold bare is escaped.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace stream {
+namespace base {
 
 void append_json_string(std::string& out, std::string_view text);
 
@@ -33,9 +33,10 @@ class JsonObject {
     begin_member(name);
     out_ += value ? "true" : "false";
   }
-  // Starts a member whose value the caller appends to the string; `name` as it is, or escaped where it is foreign.
-  void begin_member(std::string_view name);
-  void begin_escaped_member(std::string_view name);
+  // Starts a member whose value the caller appends to the string that is returned; `name` as it is, or escaped where it
+  // is foreign.
+  std::string& begin_member(std::string_view name);
+  std::string& begin_escaped_member(std::string_view name);
   void end() { out_ += '}'; }
 
  private:
@@ -49,4 +50,4 @@ class JsonObject {
   bool first_ = true;
 };
 
-}  // namespace stream
+}  // namespace base

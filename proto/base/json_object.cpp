@@ -1,9 +1,9 @@
-#include "cloud-bridge/stream/json_object.hpp"
+#include "proto/base/json_object.hpp"
 
 #include <array>
 #include <charconv>
 
-namespace stream {
+namespace base {
 namespace {
 
 constexpr auto kBare = [] {
@@ -60,18 +60,20 @@ void append_json_string(std::string& out, std::string_view text) {
   out += '"';
 }
 
-void JsonObject::begin_member(std::string_view name) {
+std::string& JsonObject::begin_member(std::string_view name) {
   out_ += first_ ? "\"" : ",\"";
   out_ += name;
   out_ += "\":";
   first_ = false;
+  return out_;
 }
 
-void JsonObject::begin_escaped_member(std::string_view name) {
+std::string& JsonObject::begin_escaped_member(std::string_view name) {
   if (!first_) out_ += ',';
   append_json_string(out_, name);
   out_ += ':';
   first_ = false;
+  return out_;
 }
 
 void JsonObject::string_member(std::string_view name, std::string_view value) {
@@ -82,4 +84,4 @@ void JsonObject::string_member(std::string_view name, std::string_view value) {
 void JsonObject::append_number(std::int64_t value) { append_integer(out_, value); }
 void JsonObject::append_number(std::uint64_t value) { append_integer(out_, value); }
 
-}  // namespace stream
+}  // namespace base
