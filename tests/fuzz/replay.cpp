@@ -1,5 +1,7 @@
 // Runs a fuzz target on its kept corpus, without a fuzzer: what it once found stays found. Each input is given whole,
 // and as up to 64 beginnings of it, because a cut input is the most common damage.
+//
+//   fuzz_NAME [--beginnings=N] FOLDER
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -7,6 +9,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <string_view>
 #include <vector>
 
 // NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name.
@@ -14,7 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 namespace {
 
-constexpr std::size_t kBeginningsMax = 64;
+constexpr std::string_view kBeginnings = "--beginnings=";
+std::size_t beginnings_max = 64;
 
 void run(const std::string& input, std::size_t length) {
   // A copy of exactly this size, so that the sanitizer sees each byte read beyond it.
@@ -25,8 +29,10 @@ void run(const std::string& input, std::size_t length) {
 void run_with_beginnings(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   const std::string input((std::istreambuf_iterator<char>(file)), {});
-  const std::size_t step = std::max<std::size_t>(1, input.size() / kBeginningsMax);
-  for (std::size_t length = 0; length < input.size(); length += step) run(input, length);
+  if (beginnings_max > 0) {
+    const std::size_t step = std::max<std::size_t>(1, input.size() / beginnings_max);
+    for (std::size_t length = 0; length < input.size(); length += step) run(input, length);
+  }
   run(input, input.size());
 }
 
@@ -35,8 +41,10 @@ void run_with_beginnings(const std::filesystem::path& path) {
 int main(int argc, char** argv) {
   std::size_t files = 0;
   for (int i = 1; i < argc; ++i) {
-    if (!std::filesystem::is_directory(argv[i])) continue;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(argv[i])) {
+    const std::string_view argument = argv[i];
+    if (argument.starts_with(kBeginnings)) beginnings_max = std::stoul(argv[i] + kBeginnings.size());
+    if (!std::filesystem::is_directory(argument)) continue;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(argument)) {
       if (!entry.is_regular_file()) continue;
       ++files;
       run_with_beginnings(entry.path());
