@@ -189,7 +189,7 @@ class Gateway {
   void obey(const handoff::StoreEpoch& store, base::Now now);
   void obey(const handoff::Acked& acked, base::Now now);
   void obey(const handoff::Reconnect& reconnect, base::Now now);
-  void obey(const handoff::AppendNotice& notice, base::Now now);
+  void obey(const handoff::AppendNotice& appended, base::Now now);
   void obey(const handoff::Alarm& alarm, base::Now now);
   void tell_facts(base::Now now);
   [[nodiscard]] std::optional<base::UtcTime> complete_until(base::Now now) const;

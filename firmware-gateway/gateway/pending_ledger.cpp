@@ -81,6 +81,7 @@ std::optional<Row> PendingLedger::scan_from() const {
 
 std::vector<status::PendingAmount> PendingLedger::amounts() const {
   std::vector<status::PendingAmount> amounts;
+  amounts.reserve(totals_.size());
   for (const auto& [currency, sum] : totals_) {
     amounts.push_back({.currency = currency, .amount_minor = sum.amount_minor, .count = sum.count});
   }

@@ -1,6 +1,7 @@
 #include "firmware-gateway/ingest/recorder.hpp"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string>
 
@@ -88,10 +89,9 @@ MaybeRefusal set_time(Event& event, const Fields& fields) {
 }
 
 bool has_amount(const Fields& fields) {
-  for (const Field field :
-       {Field::amount_minor, Field::requested_minor, Field::tip_minor, Field::cashback_minor, Field::surcharge_minor})
-    if (fields.number(field)) return true;
-  return false;
+  constexpr std::array amounts = {Field::amount_minor, Field::requested_minor, Field::tip_minor, Field::cashback_minor,
+                                  Field::surcharge_minor};
+  return std::any_of(amounts.begin(), amounts.end(), [&](Field field) { return fields.number(field).has_value(); });
 }
 
 MaybeRefusal set_currency(Event& event, const Fields& fields, const TerminalProfile& profile) {

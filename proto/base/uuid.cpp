@@ -1,6 +1,7 @@
 #include "proto/base/uuid.hpp"
 
 #include <algorithm>
+#include <ranges>
 
 namespace base {
 namespace {
@@ -26,9 +27,9 @@ std::string uuid_text(BytesView bytes) {
 std::optional<Uuid> parse_uuid(std::string_view text) {
   if (text.size() != 36) return std::nullopt;
   std::string hex(text);
-  for (auto at = dashes.rbegin(); at != dashes.rend(); ++at) {
-    if (hex[*at] != '-') return std::nullopt;
-    hex.erase(*at, 1);
+  for (const std::size_t at : dashes | std::views::reverse) {
+    if (hex[at] != '-') return std::nullopt;
+    hex.erase(at, 1);
   }
   const auto bytes = from_hex(hex);
   return bytes ? from_bytes<Uuid>(*bytes) : std::nullopt;

@@ -201,7 +201,7 @@ class Sender {
   struct InFlight {
     Row last;
     base::Instant sent_at;
-    bool first_time;
+    bool first_time = false;
   };
   // Reading forward from a known mark, to learn the digests at `target`.
   struct Pass {

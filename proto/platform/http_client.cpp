@@ -155,7 +155,7 @@ class Exchange {
   // Reads once and parses. Empty, or what went wrong.
   template <class Stream>
   std::string receive(Stream& stream, std::string& input) {
-    std::array<char, 16 * 1024> bytes;
+    std::array<char, 16 * 1024> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init): read into
     std::size_t count = 0;
     error_code error = wait([&](auto done) {
       stream.async_read_some(asio::buffer(bytes), [&count, done](const error_code& e, std::size_t n) mutable {

@@ -62,7 +62,7 @@ class OpensslHasher final : public base::Hasher {
   base::Digest hmac_sha256(base::BytesView key, base::BytesView message) const override {
     thread_local const MacContext context = make_mac_context();
     // OpenSSL takes a null key for "the one before": an empty view may be null.
-    if (key.data() == nullptr) key = base::BytesView("", 0);
+    if (key.data() == nullptr) key = "";
     ASSERT(EVP_MAC_init(context.get(), octets(key), key.size(), nullptr) == 1);
     ASSERT(EVP_MAC_update(context.get(), octets(message), message.size()) == 1);
     base::Digest digest;

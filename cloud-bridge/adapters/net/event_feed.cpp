@@ -45,7 +45,7 @@ EventFeed::~EventFeed() {
   reader_.watch({});
 }
 
-void EventFeed::open(std::shared_ptr<platform::EventStream> connection, std::optional<stream::Position> from) {
+void EventFeed::open(const std::shared_ptr<platform::EventStream>& connection, std::optional<stream::Position> from) {
   last_ = std::max(last_, last_position_());
   const Key key = next_key_++;
   readers_.emplace(key, Reader{.connection = connection, .next = from.value_or(last_.next())});
@@ -58,6 +58,7 @@ void EventFeed::open(std::shared_ptr<platform::EventStream> connection, std::opt
 
 void EventFeed::stop() {
   std::vector<std::shared_ptr<platform::EventStream>> connections;
+  connections.reserve(readers_.size());
   for (auto& [key, reader] : readers_) connections.push_back(reader.connection);
   readers_.clear();
   for (const auto& connection : connections) connection->close();

@@ -36,7 +36,7 @@ class EventFeed {
   [[nodiscard]] bool full() const { return readers_.size() >= readers_max_; }
   [[nodiscard]] std::size_t readers() const { return readers_.size(); }
   // From this position on; none: only what comes from now on.
-  void open(std::shared_ptr<platform::EventStream> connection, std::optional<stream::Position> from);
+  void open(const std::shared_ptr<platform::EventStream>& connection, std::optional<stream::Position> from);
   // Ends every reader's connection.
   void stop();
 

@@ -175,7 +175,9 @@ class Connection::Session final : public mqtt::iaction_listener {
   // --- any thread ---
 
   // Publishes of an earlier connection don't count in this one, however they end.
-  void* context() const { return reinterpret_cast<void*>(generation_); }
+  void* context() const {
+    return reinterpret_cast<void*>(generation_);  // NOLINT(performance-no-int-to-ptr): a number in Paho's one free word
+  }
 
   void push(Event event) noexcept {
     bool was_empty = false;

@@ -97,7 +97,7 @@ void CommitThread::step(std::unique_lock<std::mutex>& guard) {
   if (!owned_) {
     refuse_reads(guard);
     if (Clock::now() >= retry_at_) return released([this] { open_file(); });
-  } else if (submitted_ && !(read_turn_ && !asked_.empty())) {
+  } else if (submitted_ && (!read_turn_ || asked_.empty())) {
     const Submitted submitted = *std::exchange(submitted_, std::nullopt);
     read_turn_ = true;
     return released([this, &submitted] { commit(submitted); });

@@ -36,7 +36,7 @@ using Generation = base::Strong<struct GenerationTag>;
 struct Owned {
   Generation generation;
   std::vector<tillstream::v1::Progress> progress;
-  bool blocked;
+  bool blocked{};
 };
 struct Lost {
   std::string reason;

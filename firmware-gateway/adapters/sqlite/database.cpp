@@ -68,7 +68,8 @@ std::string Database::value(const char* sql, int* status) const {
 
 std::uint64_t Database::wal_bytes() const {
   sqlite3_file* file = nullptr;
-  if (sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) != SQLITE_OK) return 0;
+  if (sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&file)) != SQLITE_OK)
+    return 0;
   sqlite3_int64 bytes = 0;
   if (file == nullptr || file->pMethods == nullptr) return 0;
   if (file->pMethods->xFileSize(file, &bytes) != SQLITE_OK) return 0;

@@ -93,7 +93,7 @@ void drop_history(journal::Readable& readable) {
 
 base::Result<void, OpenError> build(const StateFolder& folder, const JournalSettings& settings,
                                     const journal::Catalog& catalog, const Filler& fill) {
-  folder.remove(folder.new_journal());
+  folder.remove_new_journal();
   return make_journal(folder.new_journal(), settings.vfs, catalog, fill, settings.page_bytes);
 }
 
@@ -140,7 +140,7 @@ base::Result<void, OpenError> make_new(const StateFolder& folder, const JournalS
                                        const JournalNeeds& needs) {
   const journal::SalvageIds ids = fresh_ids(needs.random);
   const journal::Catalog catalog = journal::new_catalog(settings.gateway_id, ids.hash_key, ids.epoch, needs.hasher);
-  folder.remove(folder.new_journal());
+  folder.remove_new_journal();
   const auto made = make_journal(folder.new_journal(), settings.vfs, catalog, {}, settings.page_bytes);
   if (!made) return made;
   if (!folder.rename(folder.new_journal(), folder.journal())) return base::fail(folder_error(folder));
@@ -149,7 +149,7 @@ base::Result<void, OpenError> make_new(const StateFolder& folder, const JournalS
 
 // The set-aside file's name is on disk before the first rename.
 base::Result<fs::path, OpenError> set_aside(const StateFolder& folder, base::UtcTime now) {
-  const fs::path name = folder.damaged(now);
+  fs::path name = folder.damaged(now);
   if (!folder.set_salvaging(name.filename().string()) || !folder.rename(folder.journal(), name)) {
     return base::fail(folder_error(folder));
   }

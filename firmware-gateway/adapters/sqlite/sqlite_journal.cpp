@@ -486,7 +486,7 @@ void SqliteJournal::remember_sent(Row through, base::UtcTime sent_at) {
 }
 
 // One entry a second: the later time covers for the earlier rows.
-void SqliteJournal::note_time(std::vector<Timed>& times, Row through, base::UtcTime at) const {
+void SqliteJournal::note_time(std::vector<Timed>& times, Row through, base::UtcTime at) {
   const auto second = [](base::UtcTime time) { return std::chrono::floor<std::chrono::seconds>(time); };
   const bool joins = !times.empty() && (second(times.back().at) == second(at) || times.size() == kPendingTimesMax);
   if (joins) {

@@ -172,7 +172,7 @@ class SqliteJournal final : public journal::Journal {
   void progress_written();
   [[nodiscard]] bool progress_due() const;
   void put(Transaction& transaction, const journal::Entry& entry);
-  void note_time(std::vector<Timed>& times, journal::Row through, base::UtcTime at) const;
+  static void note_time(std::vector<Timed>& times, journal::Row through, base::UtcTime at);
   void roll_back_acked(const handoff::Mark& acked);
   void shorten_committed(Transaction& transaction, journal::Row last);
 

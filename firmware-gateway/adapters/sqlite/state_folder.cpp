@@ -116,7 +116,8 @@ bool StateFolder::rename(const fs::path& from, const fs::path& to) const {
   return rename_one(from, to) && rename_one(wal_of(from), wal_of(to)) && sync();
 }
 
-void StateFolder::remove(const fs::path& database) const {
+void StateFolder::remove_new_journal() const {
+  const fs::path database = new_journal();
   ::unlink(database.c_str());
   ::unlink(wal_of(database).c_str());
 }

@@ -58,8 +58,8 @@ class StateFolder {
   // Renames a database, then its WAL; what is not there is passed over, so that it can be done again after a crash. On
   // disk when it returns.
   [[nodiscard]] bool rename(const std::filesystem::path& from, const std::filesystem::path& to) const;
-  // Removes a database with its WAL.
-  void remove(const std::filesystem::path& database) const;
+  // Removes the new journal with its WAL, if there.
+  void remove_new_journal() const;
   // Removes damaged files but the newest `keep`, returns the names of those removed.
   std::vector<std::string> drop_damaged(std::size_t keep) const;
 
