@@ -18,6 +18,14 @@
 //   (6) A second record of one (gateway, epoch, seq) never gets in: the transaction fails as a whole, and on_lost says
 //   so.
 //
+// Several partitions: each is for itself. Their transactions overlap freely, and a TransactionId counts within its
+// partition.
+//
+// Failures:
+//   outcome uncertain (time-out, disconnect or retry between begin and the answer; also a certain abort): on_lost, and
+//       on_owned when the transaction is in or out for good and progress was read again. The bridge asks for nothing.
+//   fenced, or assigned to another bridge: on_lost, and no on_owned until the partition is assigned to us again.
+//
 // Threads: calls and callbacks happen on the bridge's loop thread; what blocks is behind the implementation's own
 // threads. No callback happens inside a call. Memory: a transaction is the caller's until begin(); how large one may be
 // is the caller's limit. Errors are words for people and never hold payload.
@@ -100,7 +108,7 @@ struct Transaction {
 class Owner {
  public:
   virtual ~Owner() = default;
-  // The partition is ours; `progress` is all that is committed.
+  // The partition is ours; `progress` is all that is committed in it, and only that: of gateways in its own shards.
   virtual void on_owned(Partition partition, std::vector<tillstream::v1::Progress> progress) = 0;
   // Not ours (any more), or not certain: forget everything about it. Transactions under way have an unknown outcome.
   // on_owned follows when the stream has it again; nobody has to ask.

@@ -54,10 +54,13 @@ struct MemoryStream::Side : std::enable_shared_from_this<Side> {
     });
   }
 
-  // All that is committed for the gateways of every partition: which gateway belongs where is the bridge's to know.
-  [[nodiscard]] std::vector<tillstream::v1::Progress> progress() const {
+  // All that is committed for the gateways of this partition. What a test put there itself is everybody's.
+  [[nodiscard]] std::vector<tillstream::v1::Progress> progress(Partition partition) const {
     std::vector<tillstream::v1::Progress> all;
-    for (const auto& [gateway, row] : store.progress) all.push_back(row);
+    for (const auto& [gateway, row] : store.progress) {
+      const auto home = store.homes.find(gateway);
+      if (home == store.homes.end() || home->second == partition.value()) all.push_back(row);
+    }
     return all;
   }
 
@@ -66,7 +69,7 @@ struct MemoryStream::Side : std::enable_shared_from_this<Side> {
     share.owned = true;
     share.committing = false;
     ++share.generation;
-    owner->on_owned(partition, progress());
+    owner->on_owned(partition, progress(partition));
   }
 
   void lose(Partition partition, const std::string& reason, bool take_again) {
@@ -81,9 +84,10 @@ struct MemoryStream::Side : std::enable_shared_from_this<Side> {
 
   void commit(Partition partition, stream::TransactionId id, const stream::Transaction& transaction) {
     const CommitFault fault = std::exchange(store.next_fault, CommitFault::none);
-    if (store.owner != token) return lose(partition, "fenced", false);
+    if (store.owners[partition.value()] != token) return lose(partition, "fenced", false);
     if (fault == CommitFault::before_commit) return lose(partition, "failed", true);
     if (!store.apply(transaction)) return lose(partition, "a second record of one place", true);
+    for (const auto& row : transaction.progress) store.homes[row.gateway_id()] = partition.value();
     if (fault == CommitFault::after_commit) return lose(partition, "outcome unknown", true);
     shares[partition.value()].committing = false;
     ++counts.transactions_total;
@@ -99,12 +103,25 @@ MemoryStream::MemoryStream(MemoryStreamStore& store, stream::Post post, std::uin
 MemoryStream::~MemoryStream() = default;
 
 void MemoryStream::open(stream::Owner& owner) {
+  join(owner);
+  for (std::uint32_t p = 0; p < partitions(); ++p) take(Partition(p));
+}
+
+void MemoryStream::join(stream::Owner& owner) {
   ASSERT(side_->owner == nullptr);
   side_->owner = &owner;
-  side_->token = ++side_->store.owner;
-  for (std::uint32_t p = 0; p < partitions(); ++p) {
-    side_->later([p](Side& side) { side.own(Partition(p)); });
-  }
+  side_->token = ++side_->store.streams;
+}
+
+void MemoryStream::take(Partition partition) {
+  side_->store.owners[partition.value()] = side_->token;
+  side_->later([partition](Side& side) { side.own(partition); });
+}
+
+void MemoryStream::revoke(Partition partition) {
+  side_->later([partition](Side& side) {
+    if (side.shares[partition.value()].owned) side.lose(partition, "assigned to another bridge", false);
+  });
 }
 
 std::uint32_t MemoryStream::partitions() const { return static_cast<std::uint32_t>(side_->shares.size()); }

@@ -1,8 +1,8 @@
 // MemoryStream: a stream that forgets nothing until its store goes. Deterministic: completions come by `post`, in
 // order.
 //
-// The store is the central stream; each MemoryStream is one bridge's view of it. A new one that is opened fences the
-// older ones: they lose their partition at their next commit. The contract suite holds it to the same promises as the
+// The store is the central stream; each MemoryStream is one bridge's view of it. Whoever takes a partition fences its
+// older owner, which loses it at its next commit at the latest. The contract suite holds it to the same promises as the
 // real ones.
 #pragma once
 
@@ -26,7 +26,9 @@ struct MemoryStreamStore {
   std::map<std::string, tillstream::v1::Progress> progress;
   std::map<std::tuple<std::string, std::string, std::string>, stream::DeadLetter> dead_letters;
   std::map<std::string, std::string> gateways;
-  std::uint64_t owner = 0;  // the generation that may commit
+  std::map<std::string, std::uint32_t> homes;     // the partition whose transactions wrote a gateway's progress
+  std::map<std::uint32_t, std::uint64_t> owners;  // who may commit in a partition
+  std::uint64_t streams = 0;                      // opened so far
 
   // What happens to the next commit: nothing of it gets in, or all of it; either way the bridge is not told that it
   // did.
@@ -44,7 +46,9 @@ class MemoryStream final : public stream::Stream, public stream::StreamReader {
   MemoryStream(MemoryStreamStore& store, stream::Post post, std::uint32_t partitions = 1);
   ~MemoryStream() override;
 
+  // Takes all partitions; a bridge among several takes what take() is told.
   void open(stream::Owner& owner) override;
+  void join(stream::Owner& owner);
   [[nodiscard]] std::uint32_t partitions() const override;
   [[nodiscard]] bool may_begin(stream::Partition partition) const override;
   void begin(stream::Partition partition, stream::TransactionId id, stream::Transaction transaction) override;
@@ -56,6 +60,9 @@ class MemoryStream final : public stream::Stream, public stream::StreamReader {
 
   // The store's `blocked` has changed: tells the owner when that makes it ready.
   void blocked_changed();
+  // The partition is assigned to this bridge, or taken away from it.
+  void take(stream::Partition partition);
+  void revoke(stream::Partition partition);
   // Loses every partition, as when the disk fails, and takes them again.
   void lose(const std::string& reason);
 
