@@ -6,6 +6,7 @@
 #include "tests/contract/stream/stream_rig.hpp"
 #include "tests/support/stream/faulty_vfs.hpp"
 #include "tests/support/stream/stream_db.hpp"
+#include "tests/support/temp_folder.hpp"
 
 namespace test {
 namespace {
@@ -35,7 +36,7 @@ class SqliteRig final : public StreamRig {
   void unblock() override { reader_.reset(); }
 
  private:
-  TemporaryFolder folder_;
+  support::TempFolder folder_;
   std::string path_ = folder_.file("stream.db");
   std::optional<ForeignConnection> reader_;
 };

@@ -13,6 +13,7 @@
 
 #include "tests/integration/gateway/broker.hpp"
 #include "tests/integration/gateway/certificates.hpp"
+#include "tests/support/temp_folder.hpp"
 
 using namespace std::chrono_literals;
 
@@ -188,7 +189,7 @@ TEST_CASE("connection: the queue is bounded in bytes, too") {
 TEST_CASE(
     "connection: a certificate of an unknown authority is refused with its reason, and its mending found without a "
     "restart") {
-  const testing::TemporaryFolder folder;
+  const support::TempFolder folder;
   const testing::Authority ours("ours");
   const testing::Authority other("other");
   ours.issue({.name = "broker", .alternative_name = "IP:127.0.0.1,DNS:localhost"}, folder.file("b.pem"),
@@ -208,7 +209,7 @@ TEST_CASE(
 }
 
 TEST_CASE("connection: a certificate for another host, or an expired one, is refused") {
-  const testing::TemporaryFolder folder;
+  const support::TempFolder folder;
   const testing::Authority authority("ours");
   authority.write(folder.file("ca.pem"));
   const std::vector<testing::CertificateWish> bad{
@@ -227,7 +228,7 @@ TEST_CASE("connection: a certificate for another host, or an expired one, is ref
 }
 
 TEST_CASE("connection: a refused login, or a password that cannot be read, is an Offline that says so") {
-  const testing::TemporaryFolder folder;
+  const support::TempFolder folder;
   testing::write_file(folder.file("secret"), "wrong\n");
   testing::write_file(folder.file("users"), "");
   const testing::Broker broker(testing::free_port(),

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tests/integration/gateway/place.hpp"
+#include "tests/support/temp_folder.hpp"
 
 namespace testing {
 
@@ -27,7 +28,7 @@ class Broker {
   [[nodiscard]] std::uint16_t port() const { return port_; }
 
  private:
-  TemporaryFolder folder_;
+  support::TempFolder folder_;
   std::uint16_t port_;
   pid_t process_ = -1;
 };

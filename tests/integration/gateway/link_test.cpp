@@ -14,17 +14,18 @@
 #include "proto/platform/system.hpp"
 #include "tests/integration/gateway/broker.hpp"
 #include "tests/integration/gateway/certificates.hpp"
+#include "tests/support/temp_folder.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
+using support::TempFolder;
 using testing::anonymous;
 using testing::Authority;
 using testing::Broker;
 using testing::free_port;
 using testing::RawPeer;
 using testing::Relay;
-using testing::TemporaryFolder;
 
 mqtt::BrokerSettings plain(std::uint16_t port) {
   return {.host = "127.0.0.1",
@@ -103,7 +104,7 @@ class Station {
 
 // TLS to "localhost", with a fresh authority and a valid certificate to begin with.
 struct TlsScene {
-  TemporaryFolder folder;
+  TempFolder folder;
   Authority authority{"Test authority"};
   std::string ca = folder.file("ca.pem");
   std::string certificate = folder.file("broker.pem");
@@ -314,7 +315,7 @@ TEST_CASE("link: a handshake that stalls is given up, costs little CPU, and the 
 }
 
 TEST_CASE("link: a subscription that the broker refuses is no connection") {
-  TemporaryFolder folder;
+  TempFolder folder;
   testing::write_file(folder.file("acl"), "topic write up/#\n");
   Broker broker(free_port(), anonymous + "acl_file " + folder.file("acl") + "\n");
   Station station(plain(broker.port()));
@@ -327,7 +328,7 @@ TEST_CASE("link: a subscription that the broker refuses is no connection") {
 }
 
 TEST_CASE("link: a publish that the broker's access list denies becomes visible") {
-  TemporaryFolder folder;
+  TempFolder folder;
   testing::write_file(folder.file("acl"), "topic read down/#\n");
   Broker broker(free_port(), anonymous + "acl_file " + folder.file("acl") + "\n");
   Station station(plain(broker.port()));
@@ -388,7 +389,7 @@ TEST_CASE("link: ending it takes no longer than a moment, in whatever state it i
 }
 
 TEST_CASE("link: the user's name and password reach the broker, read anew from their file") {
-  TemporaryFolder folder;
+  TempFolder folder;
   testing::write_file(folder.file("password"), "wrong\n");
   // mosquitto_passwd's format is a salted hash: made by the tool itself.
   testing::write_file(folder.file("users"), "");

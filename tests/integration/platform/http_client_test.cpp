@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include <thread>
 
 #include "proto/platform/http_server.hpp"
+#include "tests/support/temp_folder.hpp"
 
 namespace fs = std::filesystem;
 using platform::EventStream;
@@ -82,9 +82,6 @@ void echo(HttpRequest request, const std::shared_ptr<Responder>& responder) {
 class Certificates {
  public:
   Certificates() {
-    std::string name = (fs::temp_directory_path() / "tillstream-http-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    folder_ = name;
     run("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=ca -keyout ca.key -out "
         "ca.pem");
     make("one", "/CN=one");
@@ -95,28 +92,28 @@ class Certificates {
   }
   Certificates(const Certificates&) = delete;
   Certificates& operator=(const Certificates&) = delete;
-  ~Certificates() { fs::remove_all(folder_); }
 
-  [[nodiscard]] std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  [[nodiscard]] std::string path(const std::string& name) const { return folder_.file(name); }
   [[nodiscard]] TlsFiles files(const std::string& name) const {
     return {.certificate = path(name + ".pem"), .key = path(name + ".key"), .client_ca = {}};
   }
   // The exit status of openssl, run in the folder.
   int run(const std::string& arguments) const {
     return std::system(
-        ("cd " + folder_.string() + " && timeout 20 openssl " + arguments + " >out.txt 2>&1 </dev/null").c_str());
+        ("cd " + folder_.path().string() + " && timeout 20 openssl " + arguments + " >out.txt 2>&1 </dev/null")
+            .c_str());
   }
 
  private:
   void make(const std::string& name, const std::string& subject) {
-    std::ofstream(folder_ / "ext") << "subjectAltName=IP:127.0.0.1\n";
+    std::ofstream(folder_.file("ext")) << "subjectAltName=IP:127.0.0.1\n";
     run("req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj " + subject + " -keyout " + name +
         ".key -out " + name + ".csr");
     REQUIRE(run("x509 -req -in " + name + ".csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out " +
                 name + ".pem") == 0);
   }
 
-  fs::path folder_;
+  support::TempFolder folder_;
 };
 
 const Certificates& certificates() {

@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 #include <sqlite3.h>
-#include <stdlib.h>
 
 #include <memory>
 
@@ -21,17 +20,6 @@ base::UtcTime parse_at(const std::string& at) {
 }
 
 }  // namespace
-
-TemporaryFolder::TemporaryFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "tillstream-stream-XXXXXX").string();
-  REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-  path_ = pattern;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
 
 ForeignConnection::ForeignConnection(const std::string& path, bool writable) {
   const std::string uri = "file:" + path + (writable ? "" : "?mode=ro");

@@ -1,7 +1,6 @@
-// The embedded stream's file as an outsider opens it, and a folder for it.
+// The embedded stream's file as an outsider opens it.
 #pragma once
 
-#include <filesystem>
 #include <functional>
 #include <string>
 
@@ -10,19 +9,6 @@
 struct sqlite3;
 
 namespace test {
-
-// A folder of its own that goes with the object.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder();
-  [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 // Another program's connection.
 class ForeignConnection {

@@ -4,10 +4,11 @@
 #include <sys/stat.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
+
+#include "tests/support/temp_folder.hpp"
 
 using platform::Settings;
 using platform::SettingsTable;
@@ -271,10 +272,9 @@ TEST_CASE("settings: a document full of errors reports the first 200 and how man
 }
 
 TEST_CASE("settings: a file is read; one that cannot be read says why") {
-  namespace fs = std::filesystem;
-  std::string folder = (fs::temp_directory_path() / "tillstream-settings-XXXXXX").string();
-  REQUIRE(::mkdtemp(folder.data()) != nullptr);
-  const std::string path = folder + "/a.toml";
+  const support::TempFolder place;
+  const std::string folder = place.path().string();
+  const std::string path = place.file("a.toml");
   std::ofstream(path) << "n = 3\n";
   Settings settings = Settings::load(path);
   CHECK(settings.root().integer("n", 1, {1, 5}) == 3);
@@ -283,7 +283,6 @@ TEST_CASE("settings: a file is read; one that cannot be read says why") {
   CHECK(texts(Settings::load(folder + "/absent.toml")) ==
         Lines{folder + "/absent.toml: cannot be opened: No such file or directory"});
   CHECK(texts(Settings::load(folder)) == Lines{folder + ": cannot be read: Is a directory"});
-  fs::remove_all(folder);
 }
 
 TEST_CASE("settings: a table may outlive its settings") {

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "proto/platform/private_file.hpp"
+#include "tests/support/temp_folder.hpp"
 
 using base::from_hex;
 using base::to_hex;
@@ -97,10 +98,8 @@ TEST_CASE("now: monotonic time does not go back, and the wall clock is in this c
 }
 
 TEST_CASE("notify_supervisor: systemd's socket gets the state; without one nothing happens") {
-  namespace fs = std::filesystem;
-  std::string folder = (fs::temp_directory_path() / "tillstream-notify-XXXXXX").string();
-  REQUIRE(::mkdtemp(folder.data()) != nullptr);
-  const std::string path = folder + "/socket";
+  const support::TempFolder place;
+  const std::string path = place.file("socket");
   const int listener = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -117,7 +116,6 @@ TEST_CASE("notify_supervisor: systemd's socket gets the state; without one nothi
   platform::notify_supervisor("READY=1");
   CHECK(::recv(listener, text, sizeof text, MSG_DONTWAIT) == -1);
   ::close(listener);
-  fs::remove_all(folder);
 }
 
 TEST_CASE("harden_process: leaves no core dump") {

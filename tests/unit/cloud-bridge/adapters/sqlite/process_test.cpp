@@ -9,6 +9,7 @@
 #include "tests/support/stream/stream_db.hpp"
 #include "tests/support/stream/stream_records.hpp"
 #include "tests/support/stream/test_loop.hpp"
+#include "tests/support/temp_folder.hpp"
 
 namespace {
 
@@ -76,7 +77,7 @@ class BridgeProcess {
 }  // namespace
 
 TEST_CASE("sqlite stream: kill -9 loses nothing that was answered, and a reader stays open through it all") {
-  TemporaryFolder folder;
+  support::TempFolder folder;
   const std::string path = folder.file("stream.db");
   std::uint64_t answered = 0;
   {
@@ -104,7 +105,7 @@ TEST_CASE("sqlite stream: kill -9 loses nothing that was answered, and a reader 
 }
 
 TEST_CASE("sqlite stream: a bridge in another process is refused while the first one lives, not afterwards") {
-  TemporaryFolder folder;
+  support::TempFolder folder;
   const std::string path = folder.file("stream.db");
   BridgeProcess bridge(path);
   REQUIRE(bridge.next_answer() == 7);

@@ -9,6 +9,7 @@
 #include "tests/support/stream/stream_db.hpp"
 #include "tests/support/stream/stream_records.hpp"
 #include "tests/support/stream/test_loop.hpp"
+#include "tests/support/temp_folder.hpp"
 
 namespace {
 
@@ -16,7 +17,7 @@ using namespace test;
 constexpr stream::Partition kPartition{0};
 
 struct Rig {
-  TemporaryFolder folder;
+  support::TempFolder folder;
   TestLoop loop;
   RecordingOwner owner;
   std::string path = folder.file("stream.db");

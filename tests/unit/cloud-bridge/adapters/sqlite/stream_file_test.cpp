@@ -8,6 +8,7 @@
 #include "tests/support/stream/faulty_vfs.hpp"
 #include "tests/support/stream/stream_db.hpp"
 #include "tests/support/stream/stream_records.hpp"
+#include "tests/support/temp_folder.hpp"
 
 namespace {
 
@@ -15,7 +16,7 @@ using namespace test;
 using sqlite::StreamFileFault;
 
 struct Folder {
-  TemporaryFolder folder;
+  support::TempFolder folder;
   std::string path = folder.file("stream.db");
   sqlite::LockFile lock = *sqlite::LockFile::acquire(path + ".lock");
 

@@ -5,13 +5,14 @@
 #include "cloud-bridge/adapters/sqlite/stream_file.hpp"
 #include "tests/support/stream/stream_db.hpp"
 #include "tests/support/stream/stream_records.hpp"
+#include "tests/support/temp_folder.hpp"
 
 namespace {
 
 using namespace test;
 
 struct Rig {
-  TemporaryFolder folder;
+  support::TempFolder folder;
   std::string path = folder.file("stream.db");
   sqlite::LockFile lock = *sqlite::LockFile::acquire(path + ".lock");
   std::unique_ptr<sqlite::StreamFile> file = std::move(*sqlite::StreamFile::open(path, {}, lock));
