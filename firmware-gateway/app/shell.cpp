@@ -309,6 +309,7 @@ void Shell::set_timer() {
 
 void Shell::execute(gateway::Output& output) {
   if (auto* reply = std::get_if<gateway::Reply>(&output)) {
+    if (const auto* refusal = std::get_if<terminal::Refusal>(&reply->answer)) on_refused(refusal->reason);
     take(answers_, reply->ticket)(std::move(reply->answer));
   } else if (auto* request = std::get_if<gateway::JournalRequest>(&output)) {
     journal_desk_.ask(std::move(*request));
@@ -380,24 +381,15 @@ status::Facts Shell::facts() const {
   facts.listeners = {{.name = "http", .address = http_->address()},
                      {.name = "framed", .address = framed_->address()},
                      {.name = "admin", .address = admin_->address()}};
-  const auto add = [&](std::string_view name, std::string_view help, bool counter, std::uint64_t value,
-                       std::string_view door) {
-    facts.samples.push_back({.name = name,
-                             .help = help,
-                             .counter = counter,
-                             .value = static_cast<double>(value),
-                             .label = "door",
-                             .label_value = door});
-  };
-  constexpr std::string_view open_help = "Open connections of terminals";
-  add("connections", open_help, false, http_->connections(), "http");
-  add("connections", open_help, false, framed_->connections(), "framed");
-  constexpr std::string_view refused_help = "Connections closed because there were too many";
-  add("connections_refused_total", refused_help, true, http_->refused_connections(), "http");
-  add("connections_refused_total", refused_help, true, framed_->refused_connections(), "framed");
-  constexpr std::string_view bad_help = "Requests and frames that broke a limit or the protocol";
-  add("requests_refused_total", bad_help, true, http_->refused_requests(), "http");
-  add("requests_refused_total", bad_help, true, framed_->dropped_connections(), "framed");
+  add_door_samples(facts.samples);
+  for (std::size_t i = 0; i < refusals_.size(); ++i) {
+    facts.samples.push_back({.name = "refusals_total",
+                             .help = "Events and requests that terminals were refused, by the code of the answer",
+                             .counter = true,
+                             .value = static_cast<double>(refusals_.at(i)),
+                             .label = "code",
+                             .label_value = word(static_cast<redact::Reason>(i))});
+  }
   if (link_) {
     facts.samples.push_back({.name = "down_messages_dropped_total",
                              .help = "Messages from the broker dropped because the loop took none",
@@ -405,6 +397,53 @@ status::Facts Shell::facts() const {
                              .value = static_cast<double>(link_->dropped())});
   }
   return facts;
+}
+
+// What the doors count, a family after the other. The admin port is a door, too.
+void Shell::add_door_samples(std::vector<status::Sample>& samples) const {
+  struct Door {
+    std::string_view name;
+    std::size_t connections;
+    std::uint64_t refused;
+    std::uint64_t bad;
+    std::uint64_t handshakes;
+    std::uint64_t pauses;
+  };
+  const auto http = [](std::string_view name, const platform::HttpServer& server) {
+    return Door{.name = name,
+                .connections = server.connections(),
+                .refused = server.refused_connections(),
+                .bad = server.refused_requests(),
+                .handshakes = server.failed_handshakes(),
+                .pauses = server.accept_pauses()};
+  };
+  const std::array<Door, 3> doors{http("http", *http_),
+                                  Door{.name = "framed",
+                                       .connections = framed_->connections(),
+                                       .refused = framed_->refused_connections(),
+                                       .bad = framed_->dropped_connections(),
+                                       .handshakes = framed_->failed_handshakes(),
+                                       .pauses = framed_->accept_pauses()},
+                                  http("admin", *admin_)};
+  const auto family = [&](std::string_view name, std::string_view help, bool counter, auto Door::* value) {
+    for (const Door& door : doors) {
+      samples.push_back({.name = name,
+                         .help = help,
+                         .counter = counter,
+                         .value = static_cast<double>(door.*value),
+                         .label = "door",
+                         .label_value = door.name});
+    }
+  };
+  samples.push_back({.name = "connections_max",
+                     .help = "Connections that each of the terminals' doors serves at a time",
+                     .counter = false,
+                     .value = static_cast<double>(config_.max_connections)});
+  family("connections", "Open connections", false, &Door::connections);
+  family("connections_refused_total", "Connections closed because there were too many", true, &Door::refused);
+  family("requests_refused_total", "Requests and frames that broke a limit or the protocol", true, &Door::bad);
+  family("handshakes_failed_total", "TLS handshakes that failed", true, &Door::handshakes);
+  family("accept_pauses_total", "Pauses in accepting, for want of file descriptors or memory", true, &Door::pauses);
 }
 
 }  // namespace app

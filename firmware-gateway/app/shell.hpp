@@ -13,6 +13,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <unordered_map>
@@ -42,6 +43,7 @@ class Shell final : public net::Intake, public net::Desk {
   [[nodiscard]] bool must_not_linger() const { return lookup_hangs_; }
 
   void submit(redact::Draft draft, redact::Channel channel, Answered answered) override;
+  void on_refused(redact::Reason reason) override { ++refusals_.at(static_cast<std::size_t>(reason)); }
   [[nodiscard]] status::Facts facts() const override;
   [[nodiscard]] std::chrono::milliseconds unhealthy_after() const override { return config_.admin.unhealthy_after; }
   void find_event(std::string terminal_id, std::string terminal_ref, Found found) override;
@@ -67,6 +69,7 @@ class Shell final : public net::Intake, public net::Desk {
   void set_timer();
   void execute(gateway::Output& output);
   void log(const gateway::LogLine& line);
+  void add_door_samples(std::vector<status::Sample>& samples) const;
   void report_salvage(const sqlite::Salvaged& salvaged);
 
   std::string config_path_;
@@ -91,6 +94,7 @@ class Shell final : public net::Intake, public net::Desk {
   std::unique_ptr<platform::HttpServer> admin_;
   std::unique_ptr<net::FramedServer> framed_;
 
+  std::array<std::uint64_t, redact::reason_count> refusals_{};
   gateway::Ticket next_ticket_{1};
   std::unordered_map<gateway::Ticket, Answered> answers_;
   std::unordered_map<gateway::Ticket, Found> lookups_;

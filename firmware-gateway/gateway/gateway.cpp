@@ -76,7 +76,7 @@ void Gateway::submit(redact::Draft draft, redact::Channel channel, Ticket ticket
     out_.emplace_back(Reply{.ticket = ticket, .answer = std::move(cleared.error())});
     return;
   }
-  in_intake_.emplace(ticket, now.utc);
+  in_intake_.emplace(ticket, now);
   ingest_.submit(*cleared, ticket, moment(now));
 }
 
@@ -119,7 +119,7 @@ std::optional<Output> Gateway::poll(base::Now now) {
 
 // Answers first: a terminal waits for them.
 void Gateway::pump(base::Now now) {
-  while (pump_ingest()) {
+  while (pump_ingest(now)) {
   }
   keep_house(now);
   while (pump_sender(now)) {
@@ -128,15 +128,18 @@ void Gateway::pump(base::Now now) {
   }
 }
 
-bool Gateway::pump_ingest() {
+bool Gateway::pump_ingest(base::Now now) {
   auto output = ingest_.poll();
   if (!output) return false;
   if (auto* reply = std::get_if<ingest::Ingest::Reply>(&*output)) {
-    in_intake_.erase(reply->ticket);
+    if (const auto submitted = in_intake_.extract(reply->ticket)) {
+      answer_times_.observe(now.instant - submitted.mapped().instant);
+    }
     out_.emplace_back(Reply{.ticket = reply->ticket, .answer = std::move(reply->answer)});
   } else if (auto* find = std::get_if<ingest::Ingest::Find>(&*output)) {
     ask(Asker::ingest, FindRows{.key_hashes = std::move(find->key_hashes), .limit = journal::kCandidatesMax});
   } else if (auto* append = std::get_if<ingest::Ingest::Append>(&*output)) {
+    append_asked_at_ = now.instant;
     ask(Asker::ingest, AppendRows{.items = std::move(append->items)});
   }
   return true;

@@ -191,12 +191,14 @@ class Gateway {
   void obey(const handoff::Reconnect& reconnect, base::Now now);
   void obey(const handoff::AppendNotice& appended, base::Now now);
   void obey(const handoff::Alarm& alarm, base::Now now);
+  void on_sent(Row through, base::Now now);
+  void on_too_large(const uplink::TooLarge& refused, base::Now now);
   void tell_facts(base::Now now);
   [[nodiscard]] std::optional<base::UtcTime> complete_until(base::Now now) const;
   [[nodiscard]] std::optional<std::chrono::seconds> oldest_pending(base::Now now) const;
 
   void pump(base::Now now);
-  [[nodiscard]] bool pump_ingest();
+  [[nodiscard]] bool pump_ingest(base::Now now);
   [[nodiscard]] bool pump_sender(base::Now now);
   [[nodiscard]] bool pump_outbox();
   [[nodiscard]] bool pump_uplink(base::Now now);
@@ -218,6 +220,12 @@ class Gateway {
   PendingLedger ledger_;
   NoticeLine notices_;
   std::deque<Publish> outbox_;
+  // Of the broker; 0: it named none.
+  std::uint32_t packet_bytes_max_ = 0;
+  // The first event that is not acknowledged was sent alone, as a message of so many bytes.
+  std::optional<std::size_t> lone_bytes_;
+  // It is larger than the broker takes, and everything waits behind it.
+  std::string blocked_;
 
   // The journal, as far as replies have told.
   bool journal_open_ = false;
@@ -242,7 +250,14 @@ class Gateway {
   base::Instant window_told_at_{};
 
   // Submitted and not answered: when each was received.
-  std::map<Ticket, base::UtcTime> in_intake_;
+  std::map<Ticket, base::Now> in_intake_;
+  // How long the steps of an event's way take.
+  status::Histogram answer_times_;
+  status::Histogram append_times_;
+  status::Histogram ack_times_;
+  base::Instant append_asked_at_{};
+  // Batches that were sent for the first time on this connection, and whose last row is not acknowledged.
+  std::deque<std::pair<Row, base::Instant>> unacked_;
   std::deque<std::pair<Token, Lookup>> lookups_;
   std::deque<Operation> operations_;
   Token next_token_{1};

@@ -141,7 +141,8 @@ status::Facts Gateway::facts(base::Now now) const {
                   .since = uplink_.since(),
                   .last_error = uplink_.last_error(),
                   .handoff = std::string(word(sender_.state())),
-                  .held = std::string(word(sender_.held()))};
+                  .held = std::string(word(sender_.held())),
+                  .blocked = blocked_};
   facts.journal = {.condition = condition(journal_open_, journal_broken_, usage_.admission),
                    .failure = journal_failure_,
                    .bytes = usage_.bytes,
@@ -167,6 +168,15 @@ status::Facts Gateway::facts(base::Now now) const {
   for (std::size_t i = 0; i < masked_before_.size(); ++i) masked += masked_before_[i] + guard_->masked()[i];
   samples.counter("card_data_masked_total", "Card data found where none belongs, and masked", masked);
   facts.samples = samples.take();
+  facts.timings = {{.name = "submit_answer_seconds",
+                    .help = "From the submission of an event to its answer",
+                    .histogram = answer_times_},
+                   {.name = "append_seconds",
+                    .help = "From handing a group of events to the journal until it is on disk",
+                    .histogram = append_times_},
+                   {.name = "send_ack_seconds",
+                    .help = "From the first sending of a batch to the bridge's acknowledgement, on one connection",
+                    .histogram = ack_times_}};
   return facts;
 }
 

@@ -139,7 +139,10 @@ void Gateway::on_rows_appended(Asker asker, RowsAppended& appended, base::Now no
   const bool refused = std::ranges::any_of(
       appended.outcomes, [](const auto& outcome) { return std::holds_alternative<journal::Refused>(outcome); });
   if (refused) trim_at_ = std::min(trim_at_, now.instant);
-  if (asker == Asker::ingest) return ingest_.on_appended(std::move(appended.outcomes));
+  if (asker == Asker::ingest) {
+    append_times_.observe(now.instant - append_asked_at_);
+    return ingest_.on_appended(std::move(appended.outcomes));
+  }
   // A full journal refuses notices, too: they wait, and are tried again when the next event is.
   if (refused) return notices_.on_refused();
   notices_.on_appended();

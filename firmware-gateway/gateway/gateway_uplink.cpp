@@ -43,11 +43,13 @@ void Gateway::on_link(uplink::LinkEvent event, base::Now now) {
   const uplink::Change change = uplink_.on_link(event, now);
   if (const auto* online = std::get_if<uplink::WentOnline>(&change)) went_online(*online, now);
   if (const auto* offline = std::get_if<uplink::WentOffline>(&change)) went_offline(*offline, now);
+  if (const auto* refused = std::get_if<uplink::TooLarge>(&change)) on_too_large(*refused, now);
 }
 
 void Gateway::went_online(const uplink::WentOnline& online, base::Now now) {
   log(Severity::note, "uplink: connected");
   outbox_.clear();
+  packet_bytes_max_ = online.packet_bytes_max;
   sender_.on_connected(
       {.receive_maximum = settings_.uplink.publishes_in_flight_max, .packet_bytes_max = online.packet_bytes_max},
       now.instant);
@@ -57,7 +59,30 @@ void Gateway::went_offline(const uplink::WentOffline& offline, base::Now now) {
   // One line a failure, not one an attempt: a link that is down for a day would fill the flash with it.
   if (!offline.repeated && !stopping_) log(Severity::warning, "uplink: " + uplink_.last_error());
   outbox_.clear();
+  unacked_.clear();
+  lone_bytes_.reset();
   sender_.on_disconnected(now.instant);
+}
+
+// A broker that named its limit is asked for nothing beyond it, but for an event that alone is larger. One that named
+// none tells its limit by refusing: then half of what it refused is tried.
+void Gateway::on_too_large(const uplink::TooLarge& refused, base::Now now) {
+  const bool known = packet_bytes_max_ != 0 && refused.bytes >= packet_bytes_max_;
+  if (!known) sender_.on_packet_refused(static_cast<std::uint32_t>(refused.bytes / 2), now.instant);
+  if (lone_bytes_ != refused.bytes) return;
+  std::string why = fmt::format(
+      "the oldest pending event, {} bytes as a message, is larger than the broker takes{}; it and "
+      "all behind it wait: raise the broker's limit (mosquitto: max_packet_size, message_size_limit)",
+      refused.bytes, packet_bytes_max_ == 0 ? "" : fmt::format(" ({})", packet_bytes_max_));
+  if (why == blocked_) return;
+  blocked_ = std::move(why);
+  log(Severity::error, "uplink: " + blocked_);
+}
+
+// What is sent again keeps the time of its first sending.
+void Gateway::on_sent(Row through, base::Now now) {
+  if (unacked_.empty() || unacked_.back().first < through) unacked_.emplace_back(through, now.instant);
+  ask(Asker::housekeeping, RememberSent{.through = through, .at = now.utc});
 }
 
 void Gateway::on_received(const uplink::Received& message, base::Now now) {
@@ -77,14 +102,14 @@ void Gateway::on_received(const uplink::Received& message, base::Now now) {
 }
 
 void Gateway::obey(handoff::Send send, base::Now now) {
-  if (send.through) {
-    ask(Asker::housekeeping, RememberSent{.through = *send.through, .at = now.utc});
-  }
+  if (send.through) on_sent(*send.through, now);
   if (outbox_.size() == outbox_max) {
     outbox_.pop_front();
     ++outbox_dropped_;
   }
+  const bool oldest = send.through && sender_.acked().next() == *send.through;
   outbox_.push_back({.attempt = 0, .topic = up_topic_, .payload = wire::encode(std::move(send.up))});
+  if (oldest) lone_bytes_ = outbox_.back().payload.size();
 }
 
 void Gateway::obey(const handoff::Read& read, base::Now /*now*/) {
@@ -99,6 +124,12 @@ void Gateway::obey(const handoff::StoreEpoch& store, base::Now now) {
 void Gateway::obey(const handoff::Acked& acked, base::Now now) {
   uplink_.on_ack_progress();
   ledger_.on_acked(acked.mark.row);
+  lone_bytes_.reset();
+  blocked_.clear();
+  while (!unacked_.empty() && unacked_.front().first <= acked.mark.row) {
+    ack_times_.observe(now.instant - unacked_.front().second);
+    unacked_.pop_front();
+  }
   ask(Asker::housekeeping, RememberAcked{.mark = acked.mark, .at = now.utc});
   if (!std::exchange(marks_changed_, true)) flush_at_ = now.instant + flush_after;
   // A journal that refuses events opens as soon as there is something to forget.
@@ -142,7 +173,7 @@ void Gateway::tell_facts(base::Now now) {
 std::optional<base::UtcTime> Gateway::complete_until(base::Now now) const {
   if (!clock_synced_ || !journal_open_ || !ledger_.exact()) return std::nullopt;
   base::UtcTime until = std::min(now.utc, ledger_.lowest_received().value_or(now.utc));
-  for (const auto& [ticket, received_at] : in_intake_) until = std::min(until, received_at);
+  for (const auto& [ticket, received] : in_intake_) until = std::min(until, received.utc);
   return until;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,8 @@ enum class Reason {
   busy,                    // 503: nothing was stored; again after retry_after
   storage,                 // 503: outcome unknown; again with the same terminal_ref
 };
+
+inline constexpr std::size_t reason_count = static_cast<std::size_t>(Reason::storage) + 1;
 
 [[nodiscard]] unsigned status_of(Reason reason);
 // "invalid_field", as in the answer's `code`.

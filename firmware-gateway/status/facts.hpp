@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "firmware-gateway/status/histogram.hpp"
 #include "proto/base/instant.hpp"
 
 namespace status {
@@ -37,6 +38,8 @@ struct UplinkFacts {
   // greeting, streaming …; and why the bridge holds us back.
   std::string handoff = {};
   std::string held = {};
+  // Why nothing can go on until somebody does something about it; empty: nothing is in the way.
+  std::string blocked = {};
 };
 
 struct JournalFacts {
@@ -57,6 +60,13 @@ struct Sample {
   // One label, when name is not "".
   std::string_view label = {};
   std::string_view label_value = {};
+};
+
+// A Prometheus histogram of times; name without the prefix, ending in _seconds.
+struct Timing {
+  std::string_view name;
+  std::string_view help;
+  Histogram histogram;
 };
 
 struct Listener {
@@ -84,6 +94,7 @@ struct Facts {
   std::optional<int> certificate_days_left = {};
   std::vector<Listener> listeners = {};
   std::vector<Sample> samples = {};
+  std::vector<Timing> timings = {};
 };
 
 }  // namespace status

@@ -30,6 +30,7 @@ std::string uplink_json(const UplinkFacts& uplink) {
   json.boolean("connected", uplink.connected).text("since", base::to_rfc3339(uplink.since));
   json.text("last_error", uplink.last_error).text("handoff", uplink.handoff);
   if (!uplink.held.empty()) json.text("held", uplink.held);
+  if (!uplink.blocked.empty()) json.text("blocked", uplink.blocked);
   return json.str();
 }
 
@@ -55,10 +56,21 @@ void add_sample(std::string& text, const Sample& sample) {
   fmt::format_to(std::back_inserter(text), " {}\n", sample.value);
 }
 
-void add_family(std::string& text, const Sample& sample) {
-  const std::string_view type = sample.counter ? "counter" : "gauge";
-  fmt::format_to(std::back_inserter(text), "# HELP {0}{1} {2}\n# TYPE {0}{1} {3}\n", prefix, sample.name, sample.help,
-                 type);
+void add_family(std::string& text, std::string_view name, std::string_view help, std::string_view type) {
+  fmt::format_to(std::back_inserter(text), "# HELP {0}{1} {2}\n# TYPE {0}{1} {3}\n", prefix, name, help, type);
+}
+
+void add_timing(std::string& text, const Timing& timing) {
+  add_family(text, timing.name, timing.help, "histogram");
+  const Histogram& histogram = timing.histogram;
+  std::uint64_t below = 0;
+  for (std::size_t i = 0; i < Histogram::bounds.size(); ++i) {
+    below += histogram.buckets().at(i);
+    fmt::format_to(std::back_inserter(text), "{}{}_bucket{{le=\"{}\"}} {}\n", prefix, timing.name,
+                   Histogram::bounds.at(i), below);
+  }
+  fmt::format_to(std::back_inserter(text), "{0}{1}_bucket{{le=\"+Inf\"}} {2}\n{0}{1}_sum {3}\n{0}{1}_count {2}\n",
+                 prefix, timing.name, histogram.count(), histogram.sum_seconds());
 }
 
 Sample gauge(std::string_view name, std::string_view help, double value) {
@@ -73,6 +85,8 @@ std::vector<Sample> own_samples(const Facts& facts) {
   samples.push_back(gauge("committed_seq", "Last event of this epoch that is in the stream",
                           static_cast<double>(facts.committed_seq)));
   samples.push_back(gauge("next_seq", "Place of the next event in this epoch", static_cast<double>(facts.next_seq)));
+  samples.push_back(gauge("uplink_blocked", "Whether an event that the broker will not take holds up all behind it",
+                          facts.uplink.blocked.empty() ? 0 : 1));
   samples.push_back(gauge("clock_synced", "Whether the clock is synchronised", facts.clock_synced ? 1 : 0));
   samples.push_back(gauge("journal_open", "Whether the journal takes events",
                           facts.journal.condition == JournalCondition::open ? 1 : 0));
@@ -155,6 +169,7 @@ std::vector<std::string> unhealthy_reasons(const Facts& facts, std::chrono::mill
   if (facts.uplink.held == "quarantined" || facts.uplink.held == "upgrade_bridge") {
     reasons.push_back("the bridge takes nothing from this gateway: " + facts.uplink.held);
   }
+  if (!facts.uplink.blocked.empty()) reasons.push_back("uplink: " + facts.uplink.blocked);
   if (facts.certificate_days_left && *facts.certificate_days_left < 0) {
     reasons.emplace_back("the gateway's certificate has expired");
   }
@@ -176,10 +191,11 @@ std::string metrics_text(const Facts& facts) {
   std::string_view family;
   for (const Sample& sample : samples) {
     // Samples of one family follow each other.
-    if (sample.name != family) add_family(text, sample);
+    if (sample.name != family) add_family(text, sample.name, sample.help, sample.counter ? "counter" : "gauge");
     family = sample.name;
     add_sample(text, sample);
   }
+  for (const Timing& timing : facts.timings) add_timing(text, timing);
   return text;
 }
 

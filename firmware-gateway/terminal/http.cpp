@@ -62,6 +62,7 @@ std::size_t body_bytes_max(std::string_view path) {
 HttpAnswer to_http(const Answer& answer) {
   HttpAnswer http{.status = status_of(answer), .body = to_json(answer), .headers = {}};
   const auto* const refusal = std::get_if<Refusal>(&answer);
+  if (refusal != nullptr) http.refused = refusal->reason;
   if (refusal != nullptr && refusal->retry_after.count() > 0)
     http.headers.emplace_back("Retry-After", std::to_string(refusal->retry_after.count()));
   return http;

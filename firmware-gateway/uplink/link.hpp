@@ -9,6 +9,7 @@
 //   heard. (4) No call blocks.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -47,7 +48,12 @@ struct Published {
   Attempt attempt = 0;
   // MQTT 5 reason code; 0x80 and above: refused (0x87: not authorised, 0x97: quota exceeded …).
   std::uint8_t reason_code = 0;
+  // Of its payload.
+  std::size_t bytes = 0;
 };
+
+// MQTT 5's reason code of a packet that is larger than the other side takes.
+inline constexpr std::uint8_t packet_too_large = 0x95;
 
 using LinkEvent = std::variant<Connected, Lost, Received, Published>;
 

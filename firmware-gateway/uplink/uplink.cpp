@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "proto/base/assert.hpp"
@@ -46,7 +47,7 @@ void Uplink::renew(base::Now now) {
 Change Uplink::on_link(const LinkEvent& event, base::Now now) {
   if (const auto* connected = std::get_if<Connected>(&event)) return on_connected(*connected, now);
   if (const auto* lost = std::get_if<Lost>(&event)) return on_lost(*lost, now);
-  if (const auto* published = std::get_if<Published>(&event)) on_published(*published);
+  if (const auto* published = std::get_if<Published>(&event)) return on_published(*published);
   return {};
 }
 
@@ -74,13 +75,17 @@ Change Uplink::on_lost(const Lost& lost, base::Now now) {
   return WentOffline{.repeated = repeated};
 }
 
-void Uplink::on_published(const Published& published) {
-  if (published.attempt != attempt_ || state_ != State::online) return;
+Change Uplink::on_published(const Published& published) {
+  if (published.attempt != attempt_ || state_ != State::online) return {};
   if (in_flight_ > 0) --in_flight_;
-  if (published.reason_code < 0x80) return;
+  if (published.reason_code < 0x80) return {};
   ++counters_.publishes_refused;
-  last_error_ = fmt::format("the broker refused a publish, reason code 0x{:02x}{}", published.reason_code,
-                            published.reason_code == 0x87 ? " (not authorised: check its access list)" : "");
+  const bool too_large = published.reason_code == packet_too_large;
+  const std::string_view why = too_large                       ? " (larger than it takes)"
+                               : published.reason_code == 0x87 ? " (not authorised: check its access list)"
+                                                               : "";
+  last_error_ = fmt::format("the broker refused a publish, reason code 0x{:02x}{}", published.reason_code, why);
+  return too_large ? Change(TooLarge{.bytes = published.bytes}) : Change();
 }
 
 Attempt Uplink::on_publish() {

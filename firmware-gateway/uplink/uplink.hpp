@@ -53,7 +53,11 @@ struct WentOffline {
   // The same failure as the time before: not worth another line in the log.
   bool repeated = false;
 };
-using Change = std::variant<std::monostate, WentOnline, WentOffline>;
+// A publish of so many bytes was more than the broker takes.
+struct TooLarge {
+  std::size_t bytes = 0;
+};
+using Change = std::variant<std::monostate, WentOnline, WentOffline, TooLarge>;
 
 struct Counters {
   std::uint64_t attempts = 0;
@@ -101,7 +105,7 @@ class Uplink {
  private:
   [[nodiscard]] Change on_connected(const Connected& connected, base::Now now);
   [[nodiscard]] Change on_lost(const Lost& lost, base::Now now);
-  void on_published(const Published& published);
+  [[nodiscard]] Change on_published(const Published& published);
   void leave(std::string reason);
 
   Settings settings_;

@@ -172,6 +172,9 @@ class Sender {
   void on_trimmed(Row oldest, const Mark& base, base::Instant now);
 
   void on_connected(ConnectionLimits limits, base::Instant now);
+  // The broker refused a message as too large, without having named its limit: messages of at most so many bytes from
+  // now on, until the next connection. One row still travels alone, whatever its size.
+  void on_packet_refused(std::uint32_t packet_bytes_max, base::Instant now);
   void on_disconnected(base::Instant now);
   void on_ack(const tillstream::v1::Ack& ack, base::Instant now);
   void on_owner(const tillstream::v1::Owner& owner, base::Instant now);

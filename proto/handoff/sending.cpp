@@ -95,6 +95,15 @@ base::Instant::duration Sender::jitter(base::Instant::duration most) {
   return base::Instant::duration(random_.below(static_cast<std::uint64_t>(most.count()) + 1));
 }
 
+// [H-22] What was refused never arrives, and neither does what follows it: go back at once, in smaller steps. A refusal
+// of something larger than the new limit is one of the messages that were already under way.
+void Sender::on_packet_refused(std::uint32_t packet_bytes_max, base::Instant /*now*/) {
+  const std::uint32_t limit = std::max<std::uint32_t>(packet_bytes_max, 1);
+  if (limits_.packet_bytes_max != 0 && limits_.packet_bytes_max <= limit) return;
+  limits_.packet_bytes_max = limit;
+  if (state_ == SenderState::streaming) rewind();
+}
+
 // The next wait while the bridge says that it must wait.
 base::Instant::duration Sender::held_wait() {
   const auto most = std::min<base::Instant::duration>(kHeldRetryMin * (1U << std::min(pauses_++, 5U)), kHeldRetryMax);

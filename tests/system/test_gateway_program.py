@@ -2,9 +2,11 @@
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import ssl
+import string
 import subprocess
 import threading
 import time
@@ -349,7 +351,12 @@ def test_a_slow_writer_is_cut_after_ten_seconds_and_others_are_served(make_gatew
         assert cut is not None and 9.5 < cut < 14, cut
         idle.send(wire.submit(r.sale("T3", "1")))
         assert idle.answer()["status"] == 201, "who has begun nothing may wait"
-    assert gateway.metric("tillstream_gateway_requests_refused_total") >= 1
+    assert of_door(gateway, "requests_refused_total", "framed") == 1
+
+
+def of_door(gateway, name, door):
+    family = "tillstream_gateway_" + name
+    return wire.parse_metrics(r.get(gateway.admin_port, "/metrics")[1])[family][1][(family, (("door", door),))]
 
 
 @pytest.mark.parametrize("door", ["http", "framed"])
@@ -379,11 +386,10 @@ def test_exactly_max_connections_are_served(make_gateway, door):
     assert all(served(line) for line in lines)
     for line in lines:
         line.sendall(b"\x00" if door == "framed" else b"POST /v1/ev")
-    r.wait_for("all three busy", lambda: gateway.metric("tillstream_gateway_connections") == 3)
-    time.sleep(0.2)
+    r.wait_for("all three busy", lambda: of_door(gateway, "connections", door) == 3)
     fourth = socket.create_connection(("127.0.0.1", port), timeout=10)
     assert not served(fourth)
-    assert gateway.metric("tillstream_gateway_connections_refused_total") == 1
+    assert of_door(gateway, "connections_refused_total", door) == 1
     lines.pop().close()
 
     def one_more():
@@ -565,3 +571,88 @@ def test_with_a_token_the_admin_port_is_for_who_knows_it_and_sighup_changes_it(m
     token.write_text("another-long-token\n")
     assert "read again" in hang_up(gateway)
     assert asked("another-long-token") == 200 and asked("the-first-long-token") == 401
+
+
+# --- metrics ---
+
+
+def test_metrics_are_prometheus_text_with_every_refusal_and_the_times_of_the_way(make_rig):
+    rig = make_rig(gateway={"terminals.defaults": {"unknown": "accept"}, "card": {"accept_card_numbers": "never"}})
+    gateway = rig.gateway
+    post = lambda body, kind="application/json", path="/v1/events": r.get(gateway.http_port, path, 10, "POST", body, {"Content-Type": kind})
+    assert gateway.submit(r.sale("T1", "1"))[0] == 201
+    assert post("{")[0] == 400
+    assert gateway.submit(r.sale("T1", "2", amount=-1))[0] == 400
+    assert gateway.submit(r.sale("T1", "3", card_number="4111111111111111"))[0] == 403
+    assert gateway.submit(r.sale("T1", "1", amount=99))[0] == 409
+    assert post(json.dumps(r.sale("T1", "4")), "text/plain")[0] == 415
+    assert post("{}", path="/nowhere")[0] == 404
+    assert r.get(gateway.http_port, "/v1/events")[0] == 405
+    ndjson = "\n".join(["{", json.dumps(r.sale("T1", "5")), json.dumps(r.sale("T1", "1", amount=98))])
+    assert post(ndjson, "application/x-ndjson", "/v1/events/batch")[0] == 200
+    with framed(gateway) as line:
+        line.send(b"\xff", wire.submit(r.sale("T2", "1")))
+        assert [line.answer()["status"], line.answer()["status"]] == [400, 201]
+        line.sock.sendall(b"\xff\xff\xff\xff")
+        assert line.answer()["status"] == 413
+    expected = {"invalid_json": 2, "invalid_field": 1, "invalid_protobuf": 1, "card_number_refused": 1, "conflicting_duplicate": 2,
+                "unsupported_media_type": 1, "not_found": 1, "method_not_allowed": 1, "too_large": 1, "busy": 0, "storage": 0,
+                "unknown_terminal": 0}
+    prefix = "tillstream_gateway_"
+    families = wire.parse_metrics(r.get(gateway.admin_port, "/metrics")[1])
+    assert all(family.startswith(prefix) for family in families)
+    refusals = {dict(labels)["code"]: value for (_, labels), value in families[prefix + "refusals_total"][1].items()}
+    assert refusals == expected
+    assert families[prefix + "connections_max"][1][(prefix + "connections_max", ())] == 512
+    for name in ("connections_refused_total", "requests_refused_total", "handshakes_failed_total", "accept_pauses_total", "connections"):
+        assert {dict(labels)["door"] for _, labels in families[prefix + name][1]} == {"http", "framed", "admin"}, name
+    for name in ("down_messages_dropped_total", "outbox_dropped_total", "publishes_refused_total"):
+        assert prefix + name in families
+
+    def count(name):
+        families = wire.parse_metrics(r.get(gateway.admin_port, "/metrics")[1])
+        kind, samples = families[prefix + name]
+        assert kind == "histogram"
+        return samples[(f"{prefix}{name}_count", ())]
+
+    assert count("submit_answer_seconds") == 6, "every event that came as far as being looked at"
+    assert 1 <= count("append_seconds") <= 6
+    r.wait_for("acknowledgements are timed", lambda: count("send_ack_seconds") >= 1)
+
+
+# --- a broker that takes small packets only ---
+
+
+@pytest.mark.parametrize("option", ["max_packet_size 4096", "message_size_limit 4000"], ids=["announced", "unannounced"])
+def test_batches_fit_what_the_broker_takes_and_a_larger_event_is_told_and_waits(make_rig, option):
+    rig = make_rig(broker=option, gateway={"uplink": {"ack_timeout": "1s"}}, start=False)
+    gateway = rig.gateway
+    rig.begin(gateway)
+    body = "\n".join(json.dumps(r.sale("T1", f"{n:04d}", amount=n + 1)) for n in range(300))
+    assert r.get(gateway.http_port, "/v1/events/batch", 30, "POST", body, {"Content-Type": "application/x-ndjson"})[0] == 200
+    rig.begin(rig.broker)
+    rig.begin(rig.bridge)
+    gateway.signal(signal.SIGHUP)
+    r.wait_for("the backlog in small batches", lambda: rig.stream.count() == 300)
+    assert r.get(gateway.admin_port, "/healthz")[0] == 200
+    large = {f"note{n}": "".join(random.choices(string.ascii_letters, k=500)) for n in range(16)}  # hardly to be compressed
+    assert gateway.submit(r.sale("T1", "0300", attributes=large))[0] == 201
+    assert gateway.submit(r.sale("T1", "0301"))[0] == 201, "intake goes on"
+
+    def ill():
+        status, answer = r.get(gateway.admin_port, "/healthz")
+        return status == 503 and "larger than the broker takes" in answer
+
+    r.wait_for("ill health", ill)
+    assert "larger than the broker takes" in gateway.status()["uplink"]["blocked"]
+    assert gateway.metric("tillstream_gateway_uplink_blocked") == 1
+    assert r.get(gateway.admin_port, "/readyz")[0] == 200
+    assert rig.stream.count() == 300 and gateway.status()["pending_events"] >= 2, "nothing overtakes, nothing is dropped"
+    rig.broker.kill9()
+    rig.broker.write()
+    rig.begin(rig.broker)
+    gateway.signal(signal.SIGHUP)
+    r.wait_for("everything in the stream", lambda: rig.stream.count() == 302)
+    r.wait_for("good health", lambda: r.get(gateway.admin_port, "/healthz")[0] == 200)
+    refs = [json.loads(row["value"])["terminal_ref"] for row in rig.stream.rows() if row["type"] == "sale"]
+    assert refs == [f"{n:04d}" for n in range(302)]

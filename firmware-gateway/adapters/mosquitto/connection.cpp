@@ -48,11 +48,13 @@ struct Connection::Callbacks {
     connection.on_event_(
         uplink::Received{.attempt = connection.attempt_, .topic = message->topic, .payload = std::move(payload)});
   }
-  static void on_publish(struct ::mosquitto* /*handle*/, void* self, int /*id*/, int code,
+  static void on_publish(struct ::mosquitto* /*handle*/, void* self, int id, int code,
                          const mosquitto_property* /*properties*/) noexcept {
     auto& connection = *static_cast<Connection*>(self);
-    connection.on_event_(
-        uplink::Published{.attempt = connection.attempt_, .reason_code = static_cast<std::uint8_t>(code)});
+    const auto open = connection.open_publishes_.extract(id);
+    connection.on_event_(uplink::Published{.attempt = connection.attempt_,
+                                           .reason_code = static_cast<std::uint8_t>(code),
+                                           .bytes = open ? open.mapped() : 0});
   }
   static void on_disconnect(struct ::mosquitto* /*handle*/, void* self, int code,
                             const mosquitto_property* /*properties*/) noexcept {
@@ -210,12 +212,15 @@ void Connection::on_suback(const std::vector<int>& granted) {
 
 void Connection::publish(const std::string& topic, const base::Bytes& payload) {
   if (phase_ != Phase::up) return;
-  const int rc = mosquitto_publish_v5(handle_, nullptr, topic.c_str(), static_cast<int>(payload.size()), payload.data(),
-                                      1, false, nullptr);
+  int id = 0;
+  const int rc = mosquitto_publish_v5(handle_, &id, topic.c_str(), static_cast<int>(payload.size()), payload.data(), 1,
+                                      false, nullptr);
   // The broker will never take it, however often it is sent: the machine hears a refusal, not a lost connection.
   if (rc == MOSQ_ERR_OVERSIZE_PACKET) {
-    return on_event_(uplink::Published{.attempt = attempt_, .reason_code = MQTT_RC_PACKET_TOO_LARGE});
+    return on_event_(
+        uplink::Published{.attempt = attempt_, .reason_code = uplink::packet_too_large, .bytes = payload.size()});
   }
+  if (rc == MOSQ_ERR_SUCCESS) open_publishes_[id] = payload.size();
   check(rc, "publish");
 }
 

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -79,6 +80,8 @@ class Connection {
   Phase phase_ = Phase::tcp;
   uplink::Connected connected_;
   std::size_t subscribed_ = 0;
+  // Payload bytes of the publishes that the broker has not answered, by message id. The machine keeps few open.
+  std::map<int, std::size_t> open_publishes_;
   bool reached_ = false;
   std::string reason_;
   // libmosquitto's last words, for reason_.

@@ -39,6 +39,8 @@ struct Shared {
   std::size_t connections = 0;
   std::uint64_t refused = 0;
   std::uint64_t dropped = 0;
+  std::uint64_t failed_handshakes = 0;
+  std::uint64_t accept_pauses = 0;
   bool stopping = false;
 };
 
@@ -79,7 +81,10 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
       stream_.async_handshake(asio::ssl::stream_base::server,
                               [self = this->shared_from_this()](const error_code& error) {
                                 self->read_since_.reset();
-                                if (error) return self->abort();
+                                if (error) {
+                                  ++self->shared_->failed_handshakes;
+                                  return self->abort();
+                                }
                                 self->read();
                               });
     }
@@ -142,7 +147,7 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
       if (std::holds_alternative<terminal::FrameReader::TooLarge>(next)) {
         ++shared_->dropped;
         ended_ = true;
-        answer(answers_.open(), terminal::event_too_large());
+        refuse(answers_.open(), terminal::event_too_large());
         break;
       }
       submit(std::get<terminal::FrameReader::Frame>(next).payload);
@@ -158,10 +163,15 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
   void submit(std::string_view payload) {
     const auto slot = answers_.open();
     auto draft = terminal::read_submit(payload);
-    if (!draft) return answer(slot, std::move(draft.error()));
+    if (!draft) return refuse(slot, draft.error());
     shared_->intake.submit(
         std::move(*draft), channel_,
         [self = this->shared_from_this(), slot](const terminal::Answer& given) { self->answer(slot, given); });
+  }
+
+  void refuse(terminal::AnswerQueue::Slot slot, const terminal::Refusal& refusal) {
+    shared_->intake.on_refused(refusal.reason);
+    answer(slot, refusal);
   }
 
   void answer(terminal::AnswerQueue::Slot slot, const terminal::Answer& given) {
@@ -259,6 +269,9 @@ class AsioFramedServer final : public FramedServer {
   [[nodiscard]] std::uint64_t refused_connections() const override { return shared_->refused; }
   [[nodiscard]] std::uint64_t dropped_connections() const override { return shared_->dropped; }
 
+  [[nodiscard]] std::uint64_t failed_handshakes() const override { return shared_->failed_handshakes; }
+  [[nodiscard]] std::uint64_t accept_pauses() const override { return shared_->accept_pauses; }
+
   void stop() override {
     shared_->stopping = true;
     error_code ignored;
@@ -291,6 +304,7 @@ class AsioFramedServer final : public FramedServer {
   }
 
   void accept_later() {
+    ++shared_->accept_pauses;
     pause_.expires_after(accept_pause);
     pause_.async_wait([this, alive = alive_](const error_code& error) {
       if (*alive && !error) accept();

@@ -40,6 +40,10 @@ class FramedServer {
   [[nodiscard]] virtual std::uint64_t refused_connections() const = 0;
   // Connections closed for a frame that was too large or too slow, or for a peer that reads no answers.
   [[nodiscard]] virtual std::uint64_t dropped_connections() const = 0;
+  // TLS handshakes that failed or took too long.
+  [[nodiscard]] virtual std::uint64_t failed_handshakes() const = 0;
+  // Times that accepting paused, for want of file descriptors or memory.
+  [[nodiscard]] virtual std::uint64_t accept_pauses() const = 0;
   // Accepts and reads nothing more; what was read is still answered.
   virtual void stop() = 0;
   [[nodiscard]] virtual std::expected<void, std::string> reload_tls() = 0;

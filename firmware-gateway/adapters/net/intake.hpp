@@ -15,6 +15,8 @@ class Intake {
   virtual ~Intake() = default;
   // `answered` is called exactly once, later or at once.
   virtual void submit(redact::Draft draft, redact::Channel channel, Answered answered) = 0;
+  // A door has refused something itself, before it was an event. For the count.
+  virtual void on_refused(redact::Reason reason) = 0;
 };
 
 }  // namespace net

@@ -17,11 +17,17 @@ platform::HttpResponse to_response(terminal::HttpAnswer answer) {
           .headers = std::move(answer.headers)};
 }
 
+// What never becomes an event.
+void refuse(Intake& intake, platform::Responder& responder, terminal::HttpAnswer answer) {
+  if (answer.refused) intake.on_refused(*answer.refused);
+  responder.send(to_response(std::move(answer)));
+}
+
 void submit_event(Intake& intake, redact::Channel channel, std::string& body,
                   std::shared_ptr<platform::Responder> responder) {
   auto draft = terminal::read_json_event(body);
   redact::wipe(body);
-  if (!draft) return responder->send(to_response(terminal::to_http(std::move(draft.error()))));
+  if (!draft) return refuse(intake, *responder, terminal::to_http(std::move(draft.error())));
   intake.submit(std::move(*draft), channel, [responder = std::move(responder)](const terminal::Answer& answer) {
     responder->send(to_response(terminal::to_http(answer)));
   });
@@ -31,7 +37,7 @@ void submit_batch(Intake& intake, redact::Channel channel, std::string& body,
                   const std::shared_ptr<platform::Responder>& responder) {
   auto lines = terminal::read_batch(body);
   redact::wipe(body);
-  if (!lines) return responder->send(to_response(terminal::to_http(std::move(lines.error()))));
+  if (!lines) return refuse(intake, *responder, terminal::to_http(std::move(lines.error())));
   const auto batch = std::make_shared<terminal::BatchAnswer>(lines->size());
   for (std::size_t i = 0; i < lines->size(); ++i) {
     const auto answered = [batch, i, responder](const terminal::Answer& answer) {
@@ -42,6 +48,7 @@ void submit_batch(Intake& intake, redact::Channel channel, std::string& body,
     if (line) {
       intake.submit(std::move(*line), channel, answered);
     } else {
+      intake.on_refused(line.error().reason);
       answered(std::move(line.error()));
     }
   }
@@ -52,8 +59,7 @@ void submit_batch(Intake& intake, redact::Channel channel, std::string& body,
 platform::HttpHandler terminal_routes(Intake& intake) {
   return [&intake](platform::HttpRequest request, std::shared_ptr<platform::Responder> responder) {
     auto route = terminal::route(request.method, request.path, request.content_type);
-    if (auto* answer = std::get_if<terminal::HttpAnswer>(&route))
-      return responder->send(to_response(std::move(*answer)));
+    if (auto* answer = std::get_if<terminal::HttpAnswer>(&route)) return refuse(intake, *responder, std::move(*answer));
     const redact::Channel channel{.tls = request.tls, .peer_is_loopback = request.peer_is_loopback};
     if (std::get<terminal::Submission>(route) == terminal::Submission::event) {
       submit_event(intake, channel, request.body, std::move(responder));

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "firmware-gateway/status/report.hpp"
@@ -74,11 +75,11 @@ class Shop {
     now.utc += time;
     run();
   }
-  void connect() {
+  void connect(std::uint32_t packet_bytes_max = 0) {
     machine.start(now);
     run();
     REQUIRE(attempt);
-    machine.on_link(uplink::Connected{.attempt = *attempt}, now);
+    machine.on_link(uplink::Connected{.attempt = *attempt, .packet_bytes_max = packet_bytes_max}, now);
     run();
   }
   // Everything the gateway asks for, until it asks for nothing.
@@ -132,6 +133,9 @@ class Shop {
   bool bridge_hears = true;
   std::uint64_t publishes = 0;
   std::uint64_t sent_bytes = 0;
+  // Of batches.
+  std::size_t broker_takes = 1U << 30U;
+  std::size_t largest = 0;
   handoff::Receiver bridge{platform::hasher(), std::string(id), {}, std::nullopt};
   std::vector<std::string> stream;  // terminal_refs, in order
   std::vector<tillstream::v1::Heartbeat> heartbeats;
@@ -141,11 +145,16 @@ class Shop {
     ++publishes;
     const std::string shard = handoff::shard_of(platform::hasher(), id);
     CHECK(publish.topic == handoff::up_topic(shard, id));
-    machine.on_link(uplink::Published{.attempt = publish.attempt}, now);
-    if (!bridge_hears) return;
-    sent_bytes += publish.payload.size();
+    sent_bytes += bridge_hears ? publish.payload.size() : 0;
     auto up = wire::decode_up(publish.payload);
     REQUIRE(up.has_value());
+    largest = std::max(largest, publish.payload.size());
+    const bool refused = up->has_batch() && publish.payload.size() > broker_takes;
+    machine.on_link(uplink::Published{.attempt = publish.attempt,
+                                      .reason_code = refused ? uplink::packet_too_large : std::uint8_t{0},
+                                      .bytes = publish.payload.size()},
+                    now);
+    if (!bridge_hears || refused) return;
     bridge.set_credit(1U << 20U);
     bridge.on_up(std::move(*up), now);
     while (auto output = bridge.poll()) on_bridge(*output, publish.attempt, handoff::down_topic(shard, id));
@@ -400,4 +409,96 @@ TEST_CASE("gateway: an idle machine asks to be woken at most once a second") {
     if (++wakeups > 300) break;
   }
   CHECK(wakeups < 300);
+}
+
+namespace {
+
+const status::Histogram& timing(const status::Facts& facts, std::string_view name) {
+  const auto found = std::ranges::find(facts.timings, name, &status::Timing::name);
+  REQUIRE(found != facts.timings.end());
+  return found->histogram;
+}
+
+void expect_in_order(const Shop& shop, std::size_t count) {
+  REQUIRE(shop.stream.size() == count);
+  for (std::size_t i = 0; i < count; ++i) CHECK(shop.stream[i] == fmt::format("r{}", i));
+}
+
+}  // namespace
+
+TEST_CASE("gateway: answer, append and acknowledgement are timed, each from its own beginning") {
+  Shop shop;
+  shop.journal_stuck = true;
+  static_cast<void>(shop.sell("r0"));
+  shop.pass(40ms);
+  shop.journal_stuck = false;
+  for (auto& request : std::exchange(shop.stuck, {})) shop.serve(std::move(request));
+  shop.run();
+  CHECK(timing(shop.machine.facts(shop.now), "send_ack_seconds").count() == 0);
+  shop.connect();
+  shop.pass(1ms);
+  expect_in_order(shop, 1);
+  const auto facts = shop.machine.facts(shop.now);
+  for (const char* name : {"submit_answer_seconds", "append_seconds"}) {
+    CAPTURE(name);
+    CHECK(timing(facts, name).count() == 1);
+    CHECK(timing(facts, name).sum_seconds() == doctest::Approx(0.04));
+  }
+  CHECK(timing(facts, "send_ack_seconds").count() == 1);
+}
+
+TEST_CASE("gateway: a batch that must be sent again is timed from its first sending") {
+  Shop shop;
+  shop.connect();
+  shop.pass(1ms);
+  shop.bridge_hears = false;
+  static_cast<void>(shop.sell("r0"));
+  shop.pass(300ms);
+  shop.bridge_hears = true;
+  for (int i = 0; i < 100; ++i) shop.pass(50ms);
+  expect_in_order(shop, 1);
+  const auto facts = shop.machine.facts(shop.now);
+  CHECK(timing(facts, "send_ack_seconds").count() == 1);
+  CHECK(timing(facts, "send_ack_seconds").sum_seconds() >= 0.3);
+}
+
+TEST_CASE("gateway: a broker that names a small packet size gets no larger one") {
+  Shop shop;
+  for (int i = 0; i < 200; ++i) static_cast<void>(shop.sell(fmt::format("r{}", i)));
+  shop.broker_takes = 4'096;
+  shop.connect(4'096);
+  for (int i = 0; i < 20; ++i) shop.pass(10ms);
+  expect_in_order(shop, 200);
+  CHECK(shop.largest <= 4'096);
+  CHECK(shop.machine.facts(shop.now).uplink.blocked.empty());
+}
+
+TEST_CASE("gateway: a broker that refuses large packets without a word before gets smaller ones") {
+  Shop shop;
+  for (int i = 0; i < 200; ++i) static_cast<void>(shop.sell(fmt::format("r{}", i)));
+  shop.broker_takes = 3'000;
+  shop.connect();
+  for (int i = 0; i < 20; ++i) shop.pass(10ms);
+  expect_in_order(shop, 200);
+  CHECK(shop.machine.facts(shop.now).uplink.blocked.empty());
+}
+
+TEST_CASE("gateway: an event that alone is larger than the broker takes is told, loses nothing, and goes when it may") {
+  for (const std::uint32_t named : {0U, 100U}) {
+    CAPTURE(named);
+    Shop shop;
+    shop.broker_takes = 100;
+    shop.connect(named);
+    for (int i = 0; i < 5; ++i) static_cast<void>(shop.sell(fmt::format("r{}", i)));
+    shop.pass(5s);
+    CHECK(shop.stream.empty());
+    CHECK(shop.machine.facts(shop.now).pending_events == 5);
+    const std::string blocked = shop.machine.facts(shop.now).uplink.blocked;
+    CHECK(blocked.find("larger than the broker takes") != std::string::npos);
+    CHECK((blocked.find("(100)") != std::string::npos) == (named != 0));
+    shop.broker_takes = 1U << 20U;
+    for (int i = 0; i < 100; ++i) shop.pass(100ms);
+    expect_in_order(shop, 5);
+    CHECK(shop.machine.facts(shop.now).uplink.blocked.empty());
+  }
 }

@@ -114,6 +114,35 @@ TEST_CASE("metrics: each family is announced once, each sample has the prefix") 
   CHECK(contains(text, "tillstream_gateway_pending_events 0\n"));
 }
 
+TEST_CASE(
+    "metrics: a histogram's buckets are cumulative, a bound belongs to its bucket, and what is beyond all is counted") {
+  status::Histogram histogram;
+  for (const auto taken : {0ns, 500'000ns, 500'001ns, 30'000'000'000ns, 31'000'000'000ns, -5ns})
+    histogram.observe(taken);
+  auto facts = healthy();
+  facts.timings = {{.name = "append_seconds", .help = "h", .histogram = histogram}};
+  const std::string text = status::metrics_text(facts);
+  for (const char* line :
+       {"# TYPE tillstream_gateway_append_seconds histogram\n", "_append_seconds_bucket{le=\"0.0005\"} 3\n",
+        "_append_seconds_bucket{le=\"0.001\"} 4\n", "_append_seconds_bucket{le=\"10\"} 4\n",
+        "_append_seconds_bucket{le=\"30\"} 5\n", "_append_seconds_bucket{le=\"+Inf\"} 6\n", "_append_seconds_count 6\n",
+        "_append_seconds_sum 61.001000001\n"}) {
+    CAPTURE(line);
+    CHECK(contains(text, line));
+  }
+}
+
+TEST_CASE("health: an event that the broker will not take is a reason at once, in status, health and metrics") {
+  auto facts = healthy();
+  CHECK(contains(status::metrics_text(facts), "uplink_blocked 0\n"));
+  CHECK_FALSE(contains(status::status_json(facts), "blocked"));
+  facts.uplink.blocked = "too large";
+  CHECK(status::unhealthy_reasons(facts, 15min) == std::vector<std::string>{"uplink: too large"});
+  CHECK(status::unready_reasons(facts).empty());
+  CHECK(contains(status::status_json(facts), R"("blocked":"too large")"));
+  CHECK(contains(status::metrics_text(facts), "uplink_blocked 1\n"));
+}
+
 TEST_CASE("json: control characters, quotes and broken UTF-8 cannot leave their string") {
   CHECK(status::json_text("a\"\\\n\x7f") == "\"a\\\"\\\\\\u000a\\u007f\"");
   CHECK(status::json_text("\xff") == "\"\\ufffd\"");

@@ -201,3 +201,19 @@ TEST_CASE("uplink: after stop nothing is tried again") {
   CHECK_FALSE(scene.uplink.poll(scene.now));
   CHECK_FALSE(scene.uplink.wakeup_at());
 }
+
+TEST_CASE("uplink: a publish that is too large is told with its size, any other refusal is not") {
+  Scene scene;
+  scene.uplink.start(scene.now);
+  const Attempt attempt = scene.go_online();
+  const auto answer = [&](std::uint8_t code) {
+    static_cast<void>(scene.uplink.on_publish());
+    return scene.uplink.on_link(Published{.attempt = attempt, .reason_code = code, .bytes = 5'000}, scene.now);
+  };
+  const auto change = answer(uplink::packet_too_large);
+  REQUIRE(std::holds_alternative<uplink::TooLarge>(change));
+  CHECK(std::get<uplink::TooLarge>(change).bytes == 5'000);
+  CHECK(scene.uplink.last_error().find("0x95") != std::string::npos);
+  CHECK(std::holds_alternative<std::monostate>(answer(0x87)));
+  CHECK(std::holds_alternative<std::monostate>(answer(0)));
+}

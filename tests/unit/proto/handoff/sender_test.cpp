@@ -163,6 +163,26 @@ TEST_CASE("sender: a batch respects the broker's packet size, and an event large
   CHECK(gateway.batches().back().first_seq() == 9);
 }
 
+TEST_CASE("sender: after a refused packet it goes back at once, with smaller batches [H-22]") {
+  GatewayBench gateway({.batch_bytes = 100'000});
+  gateway.append(8, 900);
+  gateway.connect();
+  gateway.hear(gateway.answer(gateway.progress(0)));
+  CHECK(gateway.sent_seqs() == "1+8");
+  gateway.sender->on_packet_refused(4'096, gateway.now);
+  gateway.settle();
+  CHECK(gateway.sent_seqs() == "1+8 1+3");
+  // One that was under way when the limit fell says nothing new.
+  gateway.sender->on_packet_refused(50'000, gateway.now);
+  gateway.settle();
+  CHECK(gateway.sent_seqs() == "1+8 1+3");
+  // The next connection may be to another broker.
+  gateway.sender->on_disconnected(gateway.now);
+  gateway.connect();
+  gateway.hear(gateway.answer(gateway.progress(0)));
+  CHECK(gateway.sent_seqs() == "1+8 1+3 1+8");
+}
+
 TEST_CASE("sender: a batch holds rows of one run [H-26]") {
   GatewayBench gateway;
   gateway.append(2);
