@@ -1,6 +1,5 @@
 // tillstream-bridge: takes events off MQTT and appends them to the central stream. Wiring only.
 #include <fmt/format.h>
-#include <google/protobuf/stubs/logging.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -62,8 +61,6 @@ int dispatch(const app::Arguments& arguments, const config::Config& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Foreign bytes that are no UTF-8 become a dead letter or a count; the library would write a line to stderr for each.
-  google::protobuf::SetLogHandler(nullptr);
   try {
     const app::ParsedArguments parsed = app::parse_arguments(argc, argv);
     if (!parsed.arguments) return parsed.exit_status;

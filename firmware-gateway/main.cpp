@@ -1,6 +1,5 @@
 // tillstream-gateway: command line in, exit status out.
 #include <fmt/format.h>
-#include <google/protobuf/stubs/logging.h>
 
 #include <cstdio>
 
@@ -36,9 +35,6 @@ int perform(const app::Command& command, const config::Reading& reading) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Strangers' bytes that are no UTF-8 are answered and counted by us; the library would write a line to stderr for
-  // each.
-  google::protobuf::SetLogHandler(nullptr);
   const auto parsed = app::parse_command_line(argc, argv);
   if (const auto* message = std::get_if<app::Message>(&parsed)) {
     std::fputs(message->text.c_str(), message->exit_status == 0 ? stdout : stderr);
