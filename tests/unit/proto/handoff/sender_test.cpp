@@ -89,6 +89,19 @@ TEST_CASE("sender: an answer to an older Hello, or a second one to the same, mov
   CHECK(gateway.sender->state() == SenderState::streaming);
 }
 
+TEST_CASE("sender: an answer to the Hello of an older connection is not taken for the one under way [H-13]") {
+  GatewayBench gateway;
+  gateway.append(4);
+  gateway.connect();
+  const v1::Ack old = gateway.answer(gateway.progress(0));
+  gateway.sender->on_disconnected(gateway.now);
+  gateway.connect();
+  gateway.hear(old);
+  CHECK(gateway.sender->state() == SenderState::greeting);
+  gateway.hear(gateway.answer(gateway.progress(3)));
+  CHECK(gateway.sent_seqs() == "4+1");
+}
+
 TEST_CASE("sender: the copy of an answer that was already taken does not rewind [H-13]") {
   GatewayBench gateway;
   gateway.append(4);
