@@ -143,7 +143,7 @@ std::string Shell::open_journal() {
        .on_reopened =
            [this](const handoff::JournalState& state, const std::optional<sqlite::Salvaged>& salvaged) {
              if (salvaged) report_salvage(*salvaged);
-             log::info("journal: open again");
+             log::info("journal: open");
              gateway_.on_journal_opened(state, journal_->hash_key(), platform::now());
              wake();
            }});
@@ -151,7 +151,8 @@ std::string Shell::open_journal() {
   journal_ = std::move(*opened);
   journal_desk_.attach(*journal_);
   if (journal_->salvaged()) report_salvage(*journal_->salvaged());
-  gateway_.on_journal_opened(journal_->opened(), journal_->hash_key(), platform::now());
+  // Else the thread goes on trying, and the doors open all the same: terminals get an answer, operators a reason.
+  if (journal_->opened()) gateway_.on_journal_opened(*journal_->opened(), journal_->hash_key(), platform::now());
   return {};
 }
 

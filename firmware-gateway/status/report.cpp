@@ -142,7 +142,8 @@ std::vector<std::string> unready_reasons(const Facts& facts) {
     case JournalCondition::money_only:
       break;
     case JournalCondition::opening:
-      reasons.emplace_back("the journal is being opened");
+      reasons.push_back(facts.journal.failure.empty() ? "the journal is being opened"
+                                                      : "the journal cannot be opened: " + facts.journal.failure);
       break;
     case JournalCondition::full:
       reasons.emplace_back(

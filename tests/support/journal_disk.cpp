@@ -1,7 +1,9 @@
 #include "tests/support/journal_disk.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "proto/base/assert.hpp"
 #include "tests/support/seeded_random.hpp"
@@ -76,7 +78,10 @@ int file_truncate(sqlite3_file* file, sqlite3_int64 size) {
 }
 
 int file_sync(sqlite3_file* file, int flags) {
-  if (const int status = journal_disk().before_operation(false, true); status != SQLITE_OK) return status;
+  if (const int status = journal_disk().before_operation(false, true); status != SQLITE_OK) {
+    journal_disk().sync_failed(*file_of(file)->path);
+    return status;
+  }
   // The disk is the test's: what counts is only what it is told to remember.
   static_cast<void>(flags);
   journal_disk().synced(*file_of(file)->path);
@@ -139,6 +144,7 @@ void JournalDisk::heal() {
   opens_ = 0;
   const std::scoped_lock lock(mutex_);
   unsynced_.clear();
+  lost_.clear();
 }
 
 void JournalDisk::hold() {
@@ -170,7 +176,24 @@ int JournalDisk::before_operation(bool grows, bool is_sync) {
 
 void JournalDisk::wrote(const std::string& path, Unsynced write) {
   const std::scoped_lock lock(mutex_);
+  // What was lost and is written again has another chance: until it is synced, the disk has what it had before.
+  auto& lost = lost_[path];
+  const std::uint64_t end = write.offset + std::max(write.before.size(), write.after.size());
+  for (auto one = lost.rbegin(); one != lost.rend(); ++one) {
+    if (one->offset < write.offset || one->offset + one->after.size() > end) continue;
+    write.before.replace(one->offset - write.offset, one->before.size(), one->before);
+    write.size_before = std::min(write.size_before, one->size_before);
+  }
+  std::erase_if(
+      lost, [&](const Unsynced& one) { return one.offset >= write.offset && one.offset + one.after.size() <= end; });
   unsynced_[path].push_back(std::move(write));
+}
+
+void JournalDisk::sync_failed(const std::string& path) {
+  const std::scoped_lock lock(mutex_);
+  auto& unsynced = unsynced_[path];
+  std::move(unsynced.begin(), unsynced.end(), std::back_inserter(lost_[path]));
+  unsynced.clear();
 }
 
 void JournalDisk::synced(const std::string& path) {
@@ -181,6 +204,11 @@ void JournalDisk::synced(const std::string& path) {
 void JournalDisk::forget_unsynced(std::uint64_t torn_seed) {
   const std::scoped_lock lock(mutex_);
   SeededRandom random(torn_seed);
+  for (auto& [path, lost] : lost_) {
+    auto& writes = unsynced_[path];
+    writes.insert(writes.begin(), lost.begin(), lost.end());
+  }
+  lost_.clear();
   for (auto& [path, writes] : unsynced_) {
     if (!std::filesystem::exists(path)) continue;
     std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);

@@ -22,7 +22,8 @@ class JournalDisk {
   // Everything works again, nothing is counted, nothing unsynced is remembered.
   void heal();
 
-  // The next `count` syncs fail with EIO.
+  // The next `count` syncs fail with EIO. As Linux has it, what was to be synced stays readable and counts as clean: no
+  // later sync takes it to the disk, only writing it again.
   void fail_syncs(int count) { failing_syncs_ = count; }
   // Reads, writes, syncs and opens fail.
   void fail_all(bool on) { failing_ = on; }
@@ -52,6 +53,7 @@ class JournalDisk {
   [[nodiscard]] int before_operation(bool grows, bool is_sync);
   void wrote(const std::string& path, Unsynced write);
   void synced(const std::string& path);
+  void sync_failed(const std::string& path);
   void opened() { ++opens_; }
   [[nodiscard]] bool failing() const { return failing_ || cut_; }
   [[nodiscard]] bool corrupting() const { return corrupting_; }
@@ -61,6 +63,7 @@ class JournalDisk {
   std::condition_variable released_;
   bool held_ = false;
   std::map<std::string, std::vector<Unsynced>> unsynced_;
+  std::map<std::string, std::vector<Unsynced>> lost_;  // a sync of them has failed
   std::atomic<int> failing_syncs_{0};
   std::atomic<bool> failing_{false};
   std::atomic<bool> full_{false};

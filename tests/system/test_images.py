@@ -4,6 +4,8 @@ import shutil
 import sqlite3
 import subprocess
 
+import pytest
+
 import rig as r
 
 
@@ -136,6 +138,36 @@ def test_a_damaged_journal_is_set_aside_salvaged_and_reported(make_rig):
     assert not lost or "events_lost" in notices, (len(lost), notices)
     assert len(lost) < 200, "a page's worth of rows is lost, not the journal"
     assert any("damaged" in path.name or "aside" in path.name for path in rig.gateway.state_dir.iterdir())
+
+
+@pytest.mark.parametrize("damage", ["first page zeroed", "database gone, its log there"])
+def test_of_a_damaged_first_page_nothing_is_told_as_lost_and_nothing_repeats(make_rig, damage):
+    rig = make_rig()
+    rig.tap(2)
+    rig.wait_told(100)
+    pause(rig)
+    rig.relay.set("cut")
+    rig.tap(2)
+    rig.wait_told(200)
+    for terminal in rig.terminals:
+        terminal.stop()
+    journal = rig.gateway.state_dir / "journal.db"
+    if damage == "first page zeroed":
+        rig.gateway.terminate()
+        with open(journal, "r+b") as file:
+            file.write(b"\0" * 100)
+    else:
+        rig.gateway.kill9()
+        assert journal.with_name("journal.db-wal").stat().st_size > 0
+        journal.unlink()
+    rig.begin(rig.gateway)
+    rig.relay.set("pass")
+    rig.tap(1)
+    rig.wait_told(50)
+    rig.settle()                             # each event once, in order
+    assert "damaged" in rig.gateway.log()
+    assert not [n for n in rig.stream.notices() if n["notice"] == "events_lost"], rig.stream.notices()
+    assert rig.stream.count("value LIKE '%possible_repeat%'") == 0
 
 
 def test_a_journal_of_a_newer_schema_is_refused_untouched(make_rig):

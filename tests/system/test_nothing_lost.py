@@ -123,25 +123,80 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", place], check=True)
 
 
+def fill_disk(filler):
+    """Appends until there is no room for another byte."""
+    with open(filler, "ab", buffering=0) as file:
+        for size in (65536, 4096, 1):
+            try:
+                while file.write(b"x" * size):
+                    pass
+            except OSError:
+                pass
+
+
 def test_a_full_disk_refuses_forwards_and_recovers(make_rig, small_disk):
     rig = make_rig(gateway={"gateway": {"state_dir": str(small_disk / "state")},
                             "journal": {"quota": "64MiB", "reserve": "1MiB"}})
     rig.tap(2)
     rig.wait_told(200)
     filler = small_disk / "filler"
-    with open(filler, "wb") as file:
-        try:
-            while True:
-                file.write(b"x" * 65536)
-                file.flush()
-        except OSError:
-            pass
+    fill_disk(filler)
     busy = rig.terminals[0].busy
     r.wait_for("terminals hear busy", lambda: rig.terminals[0].busy > busy + 3)
     assert rig.gateway.alive
     r.wait_for("what was stored is forwarded", lambda: rig.gateway.status()["pending_events"] == 0)
     filler.unlink()
     rig.wait_told(300)
+    rig.settle()
+
+
+def busy(rig, ref):
+    status, answer = rig.gateway.submit(r.sale("T9", ref))
+    assert status == 503, answer
+    return answer["error"]["code"] == "busy"
+
+
+def test_a_gateway_started_on_a_full_disk_answers_busy_forwards_and_recovers(make_rig, small_disk):
+    rig = make_rig(gateway={"gateway": {"state_dir": str(small_disk / "state")},
+                            "journal": {"quota": "64MiB", "reserve": "1MiB"}})
+    rig.relay.set("cut")
+    rig.tap(2)
+    rig.wait_told(200)                       # waits in the journal, most of it in the log that a start has to settle
+    filler = small_disk / "filler"
+    fill_disk(filler)
+    r.wait_for("the ballast is given up", lambda: not (small_disk / "state" / "journal.ballast").exists())
+    rig.gateway.kill9()
+    fill_disk(filler)                        # its room is taken, too
+    rig.begin(rig.gateway)
+    r.wait_for("busy", lambda: busy(rig, "x1"))
+    status, health = r.get(rig.gateway.admin_port, "/healthz")
+    assert status == 503 and "disk" in health, health
+    rig.relay.set("pass")
+    r.wait_for("what was stored is forwarded", lambda: rig.stream.count() >= rig.told())
+    assert busy(rig, "x1")
+    rig.gateway.kill9()                      # the marks could not be written: nothing may go up twice for that
+    rig.begin(rig.gateway)
+    r.wait_for("busy again", lambda: busy(rig, "x1"))
+    filler.unlink()
+    rig.wait_told(300)
+    rig.settle()
+
+
+def test_a_gateway_first_started_on_a_full_disk_waits_for_room_and_says_so(make_rig, small_disk):
+    rig = make_rig(gateway={"gateway": {"state_dir": str(small_disk / "state")},
+                            "journal": {"quota": "64MiB", "reserve": "1MiB"}}, start=False)
+    filler = small_disk / "filler"
+    fill_disk(filler)
+    for process in (rig.broker, rig.bridge, rig.gateway):
+        rig.begin(process)
+    assert busy(rig, "x1")
+    status, health = r.get(rig.gateway.admin_port, "/healthz")
+    assert status == 503 and "full" in health, health
+    assert rig.gateway.status()["journal"]["state"] == "opening"
+    filler.unlink()
+    rig.tap(2)
+    rig.wait_told(100)
+    assert rig.gateway.alive
     rig.settle()
 
 

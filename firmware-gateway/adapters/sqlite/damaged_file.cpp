@@ -25,7 +25,11 @@ DamagedFile::DamagedFile(std::filesystem::path path, std::string vfs) : path_(st
 journal::Readable DamagedFile::examine() {
   journal::Readable readable;
   bool sound = false;
-  if (std::filesystem::exists(path_) && open_untouched(database_, path_, vfs_) == SQLITE_OK) {
+  carver_.emplace(path_);
+  const base::Bytes schema = schema_page(static_cast<int>(carver_->page_bytes()));
+  const bool has_wal = std::filesystem::exists(wal_of(path_));
+  layer_.emplace(vfs_, first_page(schema, has_wal));
+  if (open_untouched(database_, path_, layer_->name()) == SQLITE_OK) {
     // Else SQLite refuses to look at a file that is shorter than its header says.
     static_cast<void>(database_.run("PRAGMA writable_schema = ON"));
     readable.catalog = read_catalog(database_, &sound);
@@ -99,7 +103,6 @@ std::optional<Row> DamagedFile::beyond(Row failed) {
 
 void DamagedFile::carve(const journal::Catalog& catalog) {
   const Row base = catalog.base ? catalog.base->row : Row(0);
-  carver_.emplace(path_);
   // Those that the tree gives, too: in a leaf that is damaged a scan may pass rows that a search then misses.
   std::vector<RowRange> found;
   for (const Row row : carver_->carve([base](Row one) { return one > base; })) {

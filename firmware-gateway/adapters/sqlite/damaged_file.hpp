@@ -1,11 +1,13 @@
 // DamagedFile: what can still be read of a journal that was set aside. Through SQLite as far as its b-tree goes, around
-// what it cannot follow by seeking beyond it, and the rest page by page.
+// what it cannot follow by seeking beyond it, and the rest page by page. The first page is never its own: see
+// first_page.hpp.
 #pragma once
 
 #include <filesystem>
 #include <string>
 
 #include "firmware-gateway/adapters/sqlite/database.hpp"
+#include "firmware-gateway/adapters/sqlite/first_page.hpp"
 #include "firmware-gateway/adapters/sqlite/page_carver.hpp"
 #include "firmware-gateway/journal/salvage_plan.hpp"
 
@@ -33,6 +35,7 @@ class DamagedFile {
 
   std::filesystem::path path_;
   std::string vfs_;
+  std::optional<FirstPageLayer> layer_;
   Database database_;
   Statement scan_;
   Statement point_;

@@ -1,6 +1,14 @@
 #include "firmware-gateway/adapters/sqlite/database.hpp"
 
+#include <algorithm>
+
 namespace sqlite {
+
+namespace {
+
+constexpr sqlite3_int64 kRewriteBytes = 64 * 1024;
+
+}  // namespace
 
 Statement::Statement(const Database& database, const char* sql) {
   sqlite3_stmt* statement = nullptr;
@@ -66,14 +74,33 @@ std::string Database::value(const char* sql, int* status) const {
   return step == SQLITE_ROW ? statement.text(0) : std::string();
 }
 
-std::uint64_t Database::wal_bytes() const {
+sqlite3_file* Database::wal() const {
   sqlite3_file* file = nullptr;
   if (sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&file)) != SQLITE_OK)
-    return 0;
+    return nullptr;
+  return file == nullptr || file->pMethods == nullptr ? nullptr : file;
+}
+
+std::uint64_t Database::wal_bytes() const {
+  sqlite3_file* file = wal();
   sqlite3_int64 bytes = 0;
-  if (file == nullptr || file->pMethods == nullptr) return 0;
-  if (file->pMethods->xFileSize(file, &bytes) != SQLITE_OK) return 0;
+  if (file == nullptr || file->pMethods->xFileSize(file, &bytes) != SQLITE_OK) return 0;
   return static_cast<std::uint64_t>(bytes);
+}
+
+int Database::rewrite_wal() const {
+  sqlite3_file* file = wal();
+  if (file == nullptr) return SQLITE_OK;
+  sqlite3_int64 size = 0;
+  int status = file->pMethods->xFileSize(file, &size);
+  base::Bytes bytes;
+  for (sqlite3_int64 at = 0; status == SQLITE_OK && at < size; at += static_cast<sqlite3_int64>(bytes.size())) {
+    bytes.resize(static_cast<std::size_t>(std::min<sqlite3_int64>(size - at, kRewriteBytes)));
+    const int count = static_cast<int>(bytes.size());
+    status = file->pMethods->xRead(file, bytes.data(), count, at);
+    if (status == SQLITE_OK) status = file->pMethods->xWrite(file, bytes.data(), count, at);
+  }
+  return status == SQLITE_OK ? file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) : status;
 }
 
 Transaction::Transaction(const Database& database) : database_(database), status_(database.run("BEGIN IMMEDIATE")) {}

@@ -65,6 +65,9 @@ class Database {
   [[nodiscard]] sqlite3* handle() const { return handle_.get(); }
   // Bytes of the WAL file, as SQLite has it open.
   [[nodiscard]] std::uint64_t wal_bytes() const;
+  // Writes the WAL's bytes over themselves and syncs them: an SQLite code. What a failed fsync has left in the page
+  // cache alone is on disk then, and no room is needed, as for a checkpoint.
+  [[nodiscard]] int rewrite_wal() const;
   // errno of the last failed system call.
   [[nodiscard]] int system_error() const { return sqlite3_system_errno(handle_.get()); }
 
@@ -72,6 +75,9 @@ class Database {
   struct Close {
     void operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
   };
+  // The WAL's file as SQLite has it open; nullptr: there is none.
+  [[nodiscard]] sqlite3_file* wal() const;
+
   std::unique_ptr<sqlite3, Close> handle_;
 };
 

@@ -4,6 +4,9 @@
 
 #include <array>
 #include <cerrno>
+#include <memory>
+
+#include "proto/base/assert.hpp"
 
 namespace sqlite {
 namespace {
@@ -54,10 +57,6 @@ base::Result<void, OpenError> apply_pragmas(const Database& database) {
   return {};
 }
 
-int checkpoint_all(const Database& database) {
-  return sqlite3_wal_checkpoint_v2(database.handle(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
-}
-
 base::Result<void, OpenError> check_kind(const Database& database, const fs::path& path) {
   int status = SQLITE_OK;
   const std::string version = database.value("PRAGMA user_version", &status);
@@ -88,22 +87,27 @@ base::Result<void, OpenError> check_kind(const Database& database, const fs::pat
   return {};
 }
 
-void no_checkpoint_on_close(const Database& database, bool on) {
-  sqlite3_db_config(database.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, on ? 1 : 0, nullptr);
+int set_page_size(Database& database, int page_bytes) {
+  return database.run(fmt::format("PRAGMA page_size = {}", page_bytes).c_str());
+}
+
+int create_tables(Database& database) {
+  const int status = database.run(kSchemaSql);
+  if (status != SQLITE_OK) return status;
+  const std::string marks =
+      fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplicationId, kSchemaVersion);
+  return database.run(marks.c_str());
 }
 
 int write_schema(Database& database, int page_bytes) {
-  int status = database.run(fmt::format("PRAGMA page_size = {}", page_bytes).c_str());
+  int status = set_page_size(database, page_bytes);
   if (status == SQLITE_OK) status = database.run("PRAGMA locking_mode = EXCLUSIVE");
   if (status == SQLITE_OK) status = database.run("PRAGMA journal_mode = WAL");
   if (status == SQLITE_OK) status = database.run("PRAGMA synchronous = FULL");
   if (status != SQLITE_OK) return status;
   Transaction transaction(database);
   status = transaction.status();
-  if (status == SQLITE_OK) status = database.run(kSchemaSql);
-  const std::string marks =
-      fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplicationId, kSchemaVersion);
-  if (status == SQLITE_OK) status = database.run(marks.c_str());
+  if (status == SQLITE_OK) status = create_tables(database);
   return status == SQLITE_OK ? transaction.commit() : status;
 }
 
@@ -116,6 +120,13 @@ int write_catalog(Database& database, const journal::Catalog& catalog) {
     if (status != SQLITE_OK) return status;
   }
   return transaction.commit();
+}
+
+// Only for calls that open: SQLite's errno may be an older one's.
+bool is_forbidden(int status, const Database& database) {
+  const int primary = status & 0xFF;
+  if (primary == SQLITE_PERM || primary == SQLITE_READONLY) return true;
+  return primary == SQLITE_CANTOPEN && database.is_open() && is_permission(database.system_error());
 }
 
 }  // namespace
@@ -131,11 +142,20 @@ bool is_disk_full(int status, const Database& database) {
   return status == SQLITE_IOERR_WRITE && (database.system_error() == EDQUOT || database.system_error() == ENOSPC);
 }
 
+int checkpoint_all(const Database& database) {
+  return sqlite3_wal_checkpoint_v2(database.handle(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+}
+
+void checkpoint_on_close(const Database& database, bool on) {
+  sqlite3_db_config(database.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, on ? 0 : 1, nullptr);
+}
+
 OpenError open_error(int status, const Database& database, std::string_view what) {
   OpenFault fault = OpenFault::storage;
   if (is_damage(status)) fault = OpenFault::damaged;
   if (is_disk_full(status, database)) fault = OpenFault::disk_full;
   if ((status & 0xFF) == SQLITE_BUSY) fault = OpenFault::in_use;
+  if (is_forbidden(status, database)) fault = OpenFault::forbidden;
   return {fault, fmt::format("{}: {}", what, sqlite3_errstr(status))};
 }
 
@@ -153,18 +173,13 @@ base::Result<Database, OpenError> open_journal(const fs::path& path, const std::
   }
   const auto applied = apply_pragmas(database);
   if (!applied) return base::fail(applied.error());
-  // After a failed fsync and a crash, valid frames may stand in the page cache that the disk never had: only what has
-  // reached the database file, synced, counts.
-  status = checkpoint_all(database);
-  if (status != SQLITE_OK) return base::fail(open_error(status, database, "checkpoint at opening"));
-  no_checkpoint_on_close(database, false);
   return database;
 }
 
 int open_untouched(Database& database, const fs::path& path, const std::string& vfs) {
   const int status = database.open(path.string(), SQLITE_OPEN_READWRITE, vfs);
   if (status != SQLITE_OK) return status;
-  no_checkpoint_on_close(database, true);
+  checkpoint_on_close(database, false);
   return database.run("PRAGMA locking_mode = EXCLUSIVE");
 }
 
@@ -180,6 +195,19 @@ base::Result<void, OpenError> make_journal(const fs::path& path, const std::stri
   status = database.close();
   if (status != SQLITE_OK) return base::fail(OpenError{OpenFault::storage, path.string() + ": cannot be closed"});
   return {};
+}
+
+base::Bytes schema_page(int page_bytes) {
+  Database database;
+  int status = database.open(":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "");
+  if (status == SQLITE_OK) status = set_page_size(database, page_bytes);
+  if (status == SQLITE_OK) status = create_tables(database);
+  ASSERT(status == SQLITE_OK);
+  sqlite3_int64 size = 0;
+  const std::unique_ptr<unsigned char, decltype(&sqlite3_free)> pages(
+      sqlite3_serialize(database.handle(), "main", &size, 0), &sqlite3_free);
+  ASSERT(pages != nullptr && size >= page_bytes);
+  return {reinterpret_cast<const char*>(pages.get()), static_cast<std::size_t>(page_bytes)};
 }
 
 journal::Catalog read_catalog(const Database& database, bool* sound) {

@@ -20,9 +20,15 @@ inline constexpr int kPageBytes = 4096;
 [[nodiscard]] bool is_damage(int status);
 [[nodiscard]] bool is_disk_full(int status, const Database& database);
 
-// Opens an existing journal: refuses a newer or foreign one untouched, sets and reads back every PRAGMA, and
-// checkpoints what the last process left in the WAL. `damaged` when it is not sound.
+// Opens an existing journal: refuses a newer or foreign one untouched, sets and reads back every PRAGMA. `damaged` when
+// it is not sound. What the last process left in the WAL is to be made durable before anything is said of it.
 [[nodiscard]] base::Result<Database, OpenError> open_journal(const std::filesystem::path& path, const std::string& vfs);
+
+// Moves everything from the WAL into the database, on disk when it returns SQLITE_OK, and empties the WAL.
+[[nodiscard]] int checkpoint_all(const Database& database);
+
+// Whether closing tries a checkpoint, too.
+void checkpoint_on_close(const Database& database, bool on);
 
 // Opens a database only to read it, whatever its state: neither it nor its WAL is changed, not even by closing.
 [[nodiscard]] int open_untouched(Database& database, const std::filesystem::path& path, const std::string& vfs);
@@ -34,6 +40,10 @@ using Filler = std::function<int(Database&)>;
 [[nodiscard]] base::Result<void, OpenError> make_journal(const std::filesystem::path& path, const std::string& vfs,
                                                          const journal::Catalog& catalog, const Filler& fill,
                                                          int page_bytes = kPageBytes);
+
+// Page 1 of a journal with no rows: the header and the schema, whose tables' roots stand at pages 2 and 3 in every
+// journal.
+[[nodiscard]] base::Bytes schema_page(int page_bytes);
 
 // Reads every entry of the catalog (times left out); false in *sound when one could not be read or has another CRC.
 [[nodiscard]] journal::Catalog read_catalog(const Database& database, bool* sound);

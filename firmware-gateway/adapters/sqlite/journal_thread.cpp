@@ -18,22 +18,23 @@ base::Result<std::unique_ptr<JournalThread>, OpenError> JournalThread::start(con
                                                                              const JournalSettings& settings,
                                                                              const JournalNeeds& needs,
                                                                              Callbacks callbacks) {
-  auto folder = StateFolder::open(state_dir);
-  if (!folder) return base::fail(folder.error());
-  std::unique_ptr<JournalThread> self(new JournalThread(std::move(*folder), settings, needs, std::move(callbacks)));
-  auto journal = SqliteJournal::open(self->folder_, self->settings_, self->needs_, {.now = wall_clock()});
-  if (!journal) return base::fail(journal.error());
-  self->journal_ = std::move(*journal);
-  self->opened_ = self->journal_->opened();
-  self->salvaged_ = self->journal_->salvaged();
-  self->hash_key_ = self->journal_->hash_key();
+  std::unique_ptr<JournalThread> self(new JournalThread(state_dir, settings, needs, std::move(callbacks)));
+  if (const auto error = self->open()) {
+    if (is_refusal(error->fault)) return base::fail(*error);
+    // What the loop asks until it hears of an opening is answered `broken`.
+    self->generation_ = 1;
+    self->on_open_failed(*error);
+  } else {
+    self->opened_ = self->journal_->opened();
+    self->salvaged_ = self->journal_->salvaged();
+  }
   self->thread_ = std::thread([thread = self.get()] { thread->run(); });
   return self;
 }
 
-JournalThread::JournalThread(StateFolder folder, const JournalSettings& settings, const JournalNeeds& needs,
-                             Callbacks callbacks)
-    : folder_(std::move(folder)), settings_(settings), needs_(needs), callbacks_(std::move(callbacks)) {}
+JournalThread::JournalThread(std::filesystem::path state_dir, const JournalSettings& settings,
+                             const JournalNeeds& needs, Callbacks callbacks)
+    : state_dir_(std::move(state_dir)), settings_(settings), needs_(needs), callbacks_(std::move(callbacks)) {}
 
 JournalThread::~JournalThread() { stop(); }
 
@@ -192,23 +193,35 @@ void JournalThread::close_failed(Error error) {
   reopen_at_ = std::chrono::steady_clock::now();
 }
 
-void JournalThread::reopen() {
-  const SqliteJournal::OpenOptions options{wall_clock(), salvage_, read_errors_ >= kReadErrorsMax};
-  auto opened = SqliteJournal::open(folder_, settings_, needs_, options);
-  if (!opened) {
-    ++read_errors_;
-    callbacks_.post([failed = callbacks_.on_reopen_failed, error = opened.error()] { failed(error); });
-    reopen_at_ = std::chrono::steady_clock::now() + reopen_after_;
-    reopen_after_ = std::min(reopen_after_ * 2, kReopenMax);
-    return;
+// Nothing: it is open.
+std::optional<OpenError> JournalThread::open() {
+  if (!folder_) {
+    auto folder = StateFolder::open(state_dir_);
+    if (!folder) return folder.error();
+    folder_.emplace(std::move(*folder));
   }
+  const SqliteJournal::OpenOptions options{wall_clock(), salvage_, read_errors_ >= kReadErrorsMax};
+  auto opened = SqliteJournal::open(*folder_, settings_, needs_, options);
+  if (!opened) return opened.error();
   journal_ = std::move(*opened);
   salvage_ = false;
   read_errors_ = 0;
-  {
-    const std::scoped_lock lock(mutex_);
-    hash_key_ = journal_->hash_key();
-  }
+  reopen_after_ = kReopenFirst;
+  const std::scoped_lock lock(mutex_);
+  hash_key_ = journal_->hash_key();
+  return std::nullopt;
+}
+
+void JournalThread::on_open_failed(const OpenError& error) {
+  // A full disk says nothing about the sectors.
+  read_errors_ = error.fault == OpenFault::storage ? read_errors_ + 1 : 0;
+  callbacks_.post([failed = callbacks_.on_reopen_failed, error] { failed(error); });
+  reopen_at_ = std::chrono::steady_clock::now() + reopen_after_;
+  reopen_after_ = std::min(reopen_after_ * 2, kReopenMax);
+}
+
+void JournalThread::reopen() {
+  if (const auto error = open()) return on_open_failed(*error);
   callbacks_.post([on_reopened = callbacks_.on_reopened, known = known_generation_, generation = generation_,
                    state = journal_->opened(), salvaged = journal_->salvaged()] {
     *known = generation;

@@ -4,7 +4,8 @@
 //   loop ──append, read, …──▶ bounded queue ──▶ thread ──▶ SqliteJournal
 //     ◀──post(done)────────────────────────────────┘
 //
-//   open ──broken or damaged──▶ failed ──close, wait, open (salvage)──▶ open
+//   opening ──▶ open ──broken or damaged──▶ failed ──close, wait, open (salvage)──▶ open
+//      └──disk full, or it fails──────────────▲
 //
 // Invariants:
 //   (1) Requests are done in the order in which they were made; their `done` is posted in that order, each exactly
@@ -50,16 +51,18 @@ class JournalThread {
     std::function<void(const handoff::JournalState&, const std::optional<Salvaged>&)> on_reopened;
   };
 
-  // Opens the journal before it returns. What `needs` names must outlive the thread.
+  // Tries to open the journal before it returns. A disk that is full or fails is no error: the thread goes on trying,
+  // and tells it by on_reopen_failed and on_reopened, as after a failure in use. What `needs` names must outlive the
+  // thread.
   [[nodiscard]] static base::Result<std::unique_ptr<JournalThread>, OpenError> start(
       const std::filesystem::path& state_dir, const JournalSettings& settings, const JournalNeeds& needs,
       Callbacks callbacks);
   ~JournalThread();
 
-  // As start() found them.
-  [[nodiscard]] const handoff::JournalState& opened() const { return opened_; }
+  // As start() found them; nothing: it is not open yet.
+  [[nodiscard]] const std::optional<handoff::JournalState>& opened() const { return opened_; }
   [[nodiscard]] const std::optional<Salvaged>& salvaged() const { return salvaged_; }
-  // After a salvage that lost it, on_reopened says so (hash_key_lost) and this one counts.
+  // Of the journal that on_reopened told of last, or start() found.
   [[nodiscard]] journal::HashKey hash_key() const;
 
   // False: the queue is full, and nothing was done or will be posted.
@@ -93,7 +96,8 @@ class JournalThread {
     Remembered remembered;  // when there is no action
   };
 
-  JournalThread(StateFolder folder, const JournalSettings& settings, const JournalNeeds& needs, Callbacks callbacks);
+  JournalThread(std::filesystem::path state_dir, const JournalSettings& settings, const JournalNeeds& needs,
+                Callbacks callbacks);
   template <class T, class Call>
   [[nodiscard]] bool ask(Done<T> done, Call call);
   [[nodiscard]] Remembered& remembering();
@@ -103,20 +107,23 @@ class JournalThread {
   [[nodiscard]] std::optional<Request> next(std::unique_lock<std::mutex>& lock);
   void perform(const Request& request);
   void close_failed(journal::Error error);
+  [[nodiscard]] std::optional<OpenError> open();
+  void on_open_failed(const OpenError& error);
   void reopen();
   void close();
 
-  StateFolder folder_;
+  std::filesystem::path state_dir_;
   JournalSettings settings_;
   JournalNeeds needs_;
   Callbacks callbacks_;
 
   // The loop's own.
-  handoff::JournalState opened_;
+  std::optional<handoff::JournalState> opened_;
   std::optional<Salvaged> salvaged_;
   std::shared_ptr<std::uint64_t> known_generation_ = std::make_shared<std::uint64_t>(0);
 
-  // The journal thread's own.
+  // The journal thread's own, once it runs.
+  std::optional<StateFolder> folder_;
   std::unique_ptr<SqliteJournal> journal_;
   std::uint64_t generation_ = 0;
   bool salvage_ = false;

@@ -19,6 +19,7 @@ namespace {
 constexpr std::uint64_t kWalHeaderBytes = 32;
 constexpr std::uint64_t kFrameHeaderBytes = 24;
 constexpr std::uint64_t kFileHeaderBytes = 100;
+constexpr base::BytesView kMagic("SQLite format 3\0", 16);
 constexpr char kTableLeaf = 0x0D;
 // No record is larger (16 KiB an event, with room to spare): a payload that claims more is no row.
 constexpr std::uint64_t kPayloadMax = 1U << 20U;
@@ -107,7 +108,8 @@ PageCarver::~PageCarver() {
 void PageCarver::find_page_size() {
   base::Bytes bytes;
   std::uint64_t size = 0;
-  if (read_at(database_, 16, 2, bytes)) size = big_endian(bytes) == 1 ? 65536 : big_endian(bytes);
+  if (read_at(database_, 0, 16, bytes) && bytes == kMagic && read_at(database_, 16, 2, bytes))
+    size = big_endian(bytes) == 1 ? 65536 : big_endian(bytes);
   if (!page_size_is_valid(size) && read_at(wal_, 8, 4, bytes)) size = big_endian(bytes);
   page_bytes_ = page_size_is_valid(size) ? static_cast<std::uint32_t>(size) : kPageBytes;
 }

@@ -28,6 +28,8 @@ class PageCarver {
   PageCarver(const PageCarver&) = delete;
   PageCarver& operator=(const PageCarver&) = delete;
 
+  [[nodiscard]] std::uint32_t page_bytes() const { return page_bytes_; }
+
   // Numbers of the rows that `wanted` says yes to, ascending.
   [[nodiscard]] std::vector<journal::Row> carve(const std::function<bool(journal::Row)>& wanted);
   // One that carve() found.

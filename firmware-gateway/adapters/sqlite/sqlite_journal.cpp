@@ -78,6 +78,7 @@ base::Result<void, OpenError> SqliteJournal::load(const OpenOptions& options) {
   }
   if (!opened) return base::fail(opened.error());
   database_ = std::move(*opened);
+  if (auto settled = settle_wal(); !settled) return settled;
   sqlite3_wal_hook(database_.handle(), &SqliteJournal::on_wal, this);
   if (prepare() != SQLITE_OK) return base::fail(OpenError{OpenFault::damaged, "the schema is damaged"});
   int status = SQLITE_OK;
@@ -89,6 +90,22 @@ base::Result<void, OpenError> SqliteJournal::load(const OpenOptions& options) {
   if (status != SQLITE_OK) return base::fail(open_error(status, database_, "reading times"));
   set_opened();
   recover_disk();
+  return {};
+}
+
+// After a failed fsync and a crash, valid frames may stand in the page cache that the disk never had: neither a
+// terminal nor the stream may hear of them before they are on disk. A checkpoint does it, and where the database finds
+// no room to grow, writing them over themselves.
+base::Result<void, OpenError> SqliteJournal::settle_wal() {
+  int status = checkpoint_all(database_);
+  if (is_disk_full(status, database_)) {
+    disk_full_ = true;
+    folder_.free_ballast();
+    status = checkpoint_all(database_);
+  }
+  if (is_disk_full(status, database_)) status = database_.rewrite_wal();
+  if (status != SQLITE_OK) return base::fail(open_error(status, database_, "settling the WAL at opening"));
+  checkpoint_on_close(database_, true);
   return {};
 }
 

@@ -147,6 +147,7 @@ class SqliteJournal final : public journal::Journal {
   SqliteJournal(const StateFolder& folder, const JournalSettings& settings, const JournalNeeds& needs);
   // One attempt, without salvage.
   [[nodiscard]] base::Result<void, OpenError> load(const OpenOptions& options);
+  [[nodiscard]] base::Result<void, OpenError> settle_wal();
   [[nodiscard]] int prepare();
   [[nodiscard]] base::Result<void, OpenError> load_catalog();
   [[nodiscard]] base::Result<void, OpenError> load_rows(const OpenOptions& options);

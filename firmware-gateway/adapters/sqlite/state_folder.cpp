@@ -18,7 +18,10 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kDamagedPrefix = "journal.damaged-";
 
-OpenError error(OpenFault fault, const fs::path& path, int number) {
+OpenError error(const fs::path& path, int number) {
+  OpenFault fault = OpenFault::storage;
+  if (is_permission(number)) fault = OpenFault::forbidden;
+  if (number == ENOSPC || number == EDQUOT) fault = OpenFault::disk_full;
   return {fault, fmt::format("{}: {}", path.string(), std::strerror(number))};
 }
 
@@ -55,19 +58,26 @@ std::string stamp(base::UtcTime time) {
 
 }  // namespace
 
+bool is_refusal(OpenFault fault) { return fault != OpenFault::disk_full && fault != OpenFault::storage; }
+
+bool is_permission(int number) {
+  return number == EACCES || number == EPERM || number == EROFS || number == ENOTDIR || number == ELOOP ||
+         number == ENAMETOOLONG;
+}
+
 fs::path wal_of(const fs::path& database) { return database.string() + "-wal"; }
 
 base::Result<StateFolder, OpenError> StateFolder::open(const fs::path& path) {
   std::error_code failure;
   if (fs::create_directories(path, failure)) fs::permissions(path, fs::perms::owner_all, failure);
-  if (failure) return base::fail(error(OpenFault::storage, path, failure.value()));
+  if (failure) return base::fail(error(path, failure.value()));
   const fs::path lock_path = path / "journal.lock";
   const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (lock < 0) return base::fail(error(OpenFault::storage, lock_path, errno));
+  if (lock < 0) return base::fail(error(lock_path, errno));
   if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
     const int number = errno;
     ::close(lock);
-    if (number != EWOULDBLOCK) return base::fail(error(OpenFault::storage, lock_path, number));
+    if (number != EWOULDBLOCK) return base::fail(error(lock_path, number));
     return base::fail(OpenError{OpenFault::in_use,
                                 fmt::format("{}: another tillstream-gateway is using this folder", path.string())});
   }

@@ -24,11 +24,17 @@ enum class OpenFault {
   newer_schema,     // A newer gateway wrote it, and it was left untouched: install that version again.
   not_a_journal,    // Another program's file: look at state_dir.
   foreign_gateway,  // Another gateway's journal: look at [gateway] id and state_dir.
+  forbidden,        // The folder or the file may not be read or written: look at its owner and mode.
   refused,          // SQLite does not give what durability needs: a build or a file system that cannot serve.
   damaged,          // Only before the salvage: set aside and salvage.
   disk_full,        // No room even for opening: free some; trying again later is right.
   storage,          // The disk or the folder fails: trying again later is right.
 };
+
+// Waiting does not cure it; with anything else it is right to try again.
+[[nodiscard]] bool is_refusal(OpenFault fault);
+// Whether an errno says that somebody must change a permission or the mount.
+[[nodiscard]] bool is_permission(int number);
 
 struct OpenError {
   OpenFault fault{};

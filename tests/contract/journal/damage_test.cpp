@@ -90,6 +90,18 @@ handoff::Run fill(SqliteFixture& fixture, std::uint64_t rows, std::uint64_t acke
   return run;
 }
 
+// Closed as by kill -9: the database and its log stay as they are.
+void leave_behind(SqliteFixture& fixture) {
+  const fs::path copy = fixture.state_dir().string() + "-copy";
+  fs::create_directories(copy);
+  for (const char* name : {"journal.db", "journal.db-wal"}) {
+    std::ofstream(copy / name, std::ios::binary) << contents(fixture.state_dir() / name);
+  }
+  fixture.close();
+  fs::remove_all(fixture.state_dir());
+  fs::rename(copy, fixture.state_dir());
+}
+
 // Intake goes on, and what was salvaged is found again.
 void check_goes_on(SqliteFixture& fixture) {
   const auto next = fixture.journal().opened().next;
@@ -201,6 +213,71 @@ TEST_CASE("damage: an emptied file, and one that is gone beside its log, are los
     REQUIRE(read_all(fixture.journal()).size() == 1);
     CHECK(read_all(fixture.journal())[0].record == kNotice);
   }
+}
+
+TEST_CASE("damage: of a broken first page nothing is lost, and nothing is told as lost or goes up again") {
+  for (const std::size_t broken : {std::size_t{16}, std::size_t{100}, kPage}) {
+    for (const char with : {'\0', '\x5A'}) {
+      CAPTURE(broken);
+      CAPTURE(with);
+      SqliteFixture fixture;
+      const auto run = fill(fixture, 3000, 1000);
+      overwrite(fixture.file(), 0, base::Bytes(broken, with));
+      const base::Bytes damaged = contents(fixture.file());
+      fixture.reopen();
+      REQUIRE(fixture.journal().salvaged().has_value());
+      CHECK(!fixture.journal().salvaged()->hash_key_lost);
+      const auto checked = check_salvaged(fixture, run);
+      CHECK(checked.events == 3000);
+      CHECK(checked.notices == 0);
+      CHECK(fixture.losses().empty());
+      CHECK(fixture.journal().opened().acked.row == Row(1000));
+      for (const auto& segment : fixture.journal().opened().segments) CHECK(!segment.possible_repeat);
+      REQUIRE(set_aside(fixture).size() == 1);
+      CHECK(contents(set_aside(fixture)[0]) == damaged);
+      check_goes_on(fixture);
+    }
+  }
+}
+
+TEST_CASE(
+    "damage: with the database gone its log gives everything that it has, and no more is told as lost than that") {
+  SqliteFixture fixture;
+  auto run = fixture.journal().opened().opening;
+  SUBCASE("all is in the log") {
+    append_rows(fixture.journal(), 1, 300, 10);
+    fixture.journal().remember_acked(plain_mark(100), at_second(0));
+    REQUIRE(fixture.journal().flush().has_value());
+    leave_behind(fixture);
+    fs::remove(fixture.file());
+    fixture.reopen();
+    const auto checked = check_salvaged(fixture, run);
+    CHECK(checked.events == 300);
+    CHECK(checked.notices == 0);
+    CHECK(fixture.journal().opened().acked.row == Row(100));
+  }
+  SUBCASE("only the newest rows are in the log") {
+    run = fill(fixture, 3000, 100);
+    fixture.reopen();
+    append_rows(fixture.journal(), 3001, 3010, 1);
+    leave_behind(fixture);
+    fs::remove(fixture.file());
+    fixture.reopen();
+    std::set<std::uint64_t> seen;
+    for (const auto& row : read_all(fixture.journal())) {
+      if (row.record != kNotice) seen.insert(std::stoull(row.record.substr(7)));
+    }
+    for (std::uint64_t n = 3001; n <= 3010; ++n) CHECK(seen.contains(n));
+    REQUIRE(!fixture.losses().empty());
+    CHECK(fixture.losses()[0].first <= Row(101));
+    for (std::uint64_t n = 101; n <= 3000; ++n) {
+      const auto told = [n](const journal::Loss& loss) {
+        return loss.first <= Row(n) && (!loss.last || Row(n) <= *loss.last);
+      };
+      CHECK((seen.contains(n) || std::any_of(fixture.losses().begin(), fixture.losses().end(), told)));
+    }
+  }
+  check_goes_on(fixture);
 }
 
 TEST_CASE("damage: a truncated file keeps what its pages still hold") {

@@ -110,6 +110,31 @@ TEST_CASE("power: a failed fsync breaks the journal for good; opened anew it has
   CHECK(rows.size() <= 11);
 }
 
+TEST_CASE("power: what an opening on a full disk shows is on the disk, whatever a failed fsync left in memory alone") {
+  PowerFixture fixture;
+  fixture.reopen();
+  append_rows(fixture.journal(), 1, 200, 10);
+  journal_disk().fail_syncs(1);
+  const auto item = item_of(201);
+  CHECK(fixture.journal().append({&item, 1}).error() == Error::broken);
+  journal_disk().fill(true);
+  fixture.close();
+  fixture.reopen();
+  const std::size_t shown = read_all(fixture.journal()).size();
+  CHECK(shown == 201);  // else this proves nothing
+  const auto next = item_of(202);
+  const auto refused = fixture.journal().append({&next, 1});
+  REQUIRE(refused.has_value());
+  CHECK(std::get<journal::Refused>(refused->front()).error == Error::disk_full);
+  journal_disk().cut_power_after(1);
+  fixture.close();
+  journal_disk().forget_unsynced(0);
+  journal_disk().heal();
+  fixture.reopen();
+  CHECK(read_all(fixture.journal()).size() == shown);
+  append_rows(fixture.journal(), shown + 1, shown + 20);
+}
+
 TEST_CASE("power: a fault at a checkpoint does not take back what was committed") {
   PowerFixture fixture;
   fixture.reopen();

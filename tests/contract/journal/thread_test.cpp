@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <fstream>
 #include <mutex>
 
 #include "firmware-gateway/adapters/sqlite/journal_thread.hpp"
@@ -49,17 +50,23 @@ class Loop {
 
 class ThreadFixture {
  public:
-  ThreadFixture() {
+  ThreadFixture() : ThreadFixture(Unstarted{}) { start(); }
+  // start() is the test's.
+  struct Unstarted {};
+  explicit ThreadFixture(Unstarted /*unstarted*/) {
     settings_.gateway_id = "shop-0017";
     settings_.limits = {512U << 20U, 16U << 20U};
     settings_.retention = 1000s;
     settings_.vfs = journal_disk().name();
     journal_disk().heal();
-    start();
   }
   ~ThreadFixture() { journal_disk().heal(); }
 
   void start() {
+    const auto error = try_start();
+    REQUIRE_MESSAGE(!error, (error ? error->detail : ""));
+  }
+  [[nodiscard]] std::optional<sqlite::OpenError> try_start() {
     thread.reset();
     auto started = sqlite::JournalThread::start(
         temp_.path() / "state", settings_,
@@ -72,8 +79,9 @@ class ThreadFixture {
                reopened.push_back(state);
                if (salvaged) salvages.push_back(*salvaged);
              }});
-    REQUIRE(started.has_value());
+    if (!started) return started.error();
     thread = std::move(*started);
+    return std::nullopt;
   }
   // Appends one event and waits; the error, if any.
   std::optional<Error> append(std::uint64_t n) {
@@ -152,8 +160,8 @@ TEST_CASE("journal thread: marks, epochs, trims, history and usage pass through"
   CHECK(verified->rows == 2);
   CHECK(usage->rows == 2);
   fixture.start();
-  CHECK(fixture.thread->opened().epoch == start);
-  CHECK(fixture.thread->opened().oldest == Row(4));
+  CHECK(fixture.thread->opened()->epoch == start);
+  CHECK(fixture.thread->opened()->oldest == Row(4));
 }
 
 TEST_CASE("journal thread: a full queue is refused, and nothing that was taken is lost") {
@@ -206,6 +214,51 @@ TEST_CASE("journal thread: while the disk fails it answers at once, keeps trying
   CHECK(fixture.rows().size() == 2);
 }
 
+TEST_CASE(
+    "journal thread: a disk that fails or is full at start is no end: it answers, keeps trying, and opens by itself") {
+  ThreadFixture fixture{ThreadFixture::Unstarted{}};
+  SUBCASE("full") { journal_disk().fill(true); }
+  SUBCASE("failing") { journal_disk().fail_all(true); }
+  fixture.start();
+  CHECK(!fixture.thread->opened());
+  CHECK(fixture.append(1) == Error::broken);
+  fixture.loop.run_until([&] { return fixture.reopen_failures >= 3; });
+  CHECK(fixture.append(1) == Error::broken);
+  CHECK(fixture.failures.empty());
+  journal_disk().heal();
+  fixture.loop.run_until([&] { return fixture.reopened.size() == 1; });
+  CHECK(fixture.reopened[0].next == Row(1));
+  CHECK(fixture.salvages.empty());
+  CHECK(!fixture.append(1));
+  CHECK(fixture.rows().size() == 1);
+}
+
+TEST_CASE("journal thread: what waiting does not cure ends the start") {
+  ThreadFixture fixture;
+  const auto file = fixture.state_dir() / "journal.db";
+  fixture.thread->stop();
+  SUBCASE("a newer schema") {
+    fixture.thread.reset();
+    sqlite::Database database;
+    REQUIRE(database.open(file.string(), SQLITE_OPEN_READWRITE, "") == SQLITE_OK);
+    REQUIRE(database.run("PRAGMA user_version = 2") == SQLITE_OK);
+    database.close();
+    CHECK(fixture.try_start()->fault == sqlite::OpenFault::newer_schema);
+  }
+  SUBCASE("a second gateway") {
+    fixture.thread.reset();
+    const auto folder = sqlite::StateFolder::open(fixture.state_dir());
+    REQUIRE(folder.has_value());
+    CHECK(fixture.try_start()->fault == sqlite::OpenFault::in_use);
+  }
+  SUBCASE("a folder that is none") {
+    fixture.thread.reset();
+    std::filesystem::remove_all(fixture.state_dir());
+    std::ofstream(fixture.state_dir()) << "";
+    CHECK(fixture.try_start()->fault == sqlite::OpenFault::forbidden);
+  }
+}
+
 TEST_CASE("journal thread: what was asked of the old journal never reaches the new one") {
   ThreadFixture fixture;
   for (std::uint64_t n = 1; n <= 5; ++n) REQUIRE(!fixture.append(n));
@@ -254,5 +307,5 @@ TEST_CASE("journal thread: stop does what waits, writes the marks, and posts not
   fixture.loop.run_until([&] { return done == 50; });
   CHECK(fixture.loop.empty());
   fixture.start();
-  CHECK(fixture.thread->opened().next == Row(51));
+  CHECK(fixture.thread->opened()->next == Row(51));
 }

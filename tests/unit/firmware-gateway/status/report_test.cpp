@@ -58,6 +58,16 @@ TEST_CASE("health: the journal's state decides readiness, with a reason each") {
   CHECK(status::unready_reasons(facts).size() == 1);
 }
 
+TEST_CASE("health: a journal that cannot be opened says why") {
+  auto facts = healthy();
+  facts.journal.condition = status::JournalCondition::opening;
+  facts.journal.failure = "database or disk is full";
+  for (const auto& reasons : {status::unready_reasons(facts), status::unhealthy_reasons(facts, 15min)}) {
+    REQUIRE(reasons.size() == 1);
+    CHECK(contains(reasons.front(), "database or disk is full"));
+  }
+}
+
 TEST_CASE("health: quarantine, an old bridge and an expired certificate are reasons") {
   for (const char* held : {"quarantined", "upgrade_bridge"}) {
     auto facts = healthy();
