@@ -40,6 +40,7 @@ gateway::Settings machine_settings(const config::Config& config) {
   settings.sender.window_bytes = config.uplink.window_bytes;
   settings.sender.batch_events = config.uplink.batch_events;
   settings.sender.ack_timeout = config.uplink.ack_timeout;
+  settings.retention = config.journal.retention;
   settings.ingest.terminals = config.terminals;
   settings.ingest.reference_reuse = config.reference_reuse;
   settings.accept_card_numbers = config.card.accept;

@@ -50,6 +50,8 @@ struct Settings {
   handoff::SenderSettings sender;
   uplink::Settings uplink;
   ingest::IngestSettings ingest;
+  // The journal's own; here it only says how often to look for rows that have outlived it.
+  std::chrono::milliseconds retention = std::chrono::hours(35 * 24);
   redact::AcceptCardNumbers accept_card_numbers = redact::AcceptCardNumbers::loopback;
   // 32 bytes, or empty: events carry no token.
   std::string token_key;
@@ -177,6 +179,7 @@ class Gateway {
   void answer_lookup(Token token, base::Result<RowsFound, journal::Error> found);
   void on_window_shrank(std::chrono::seconds to, base::Now now);
   void keep_house(base::Now now);
+  [[nodiscard]] base::Instant::duration trim_interval() const;
   void scan_pending(base::Now now);
   void store_next_epoch(base::Now now);
 

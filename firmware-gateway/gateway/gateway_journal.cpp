@@ -14,9 +14,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Committed rows that have grown too old are looked for this often; after an acknowledgement sooner, so that a full
-// journal opens.
-constexpr auto trim_interval = 60s;
+// Committed rows that have grown too old are looked for this often, whether or not anything happens; after an
+// acknowledgement sooner, so that a full journal opens.
+constexpr std::chrono::milliseconds trim_interval_max = 60s;
+constexpr std::chrono::milliseconds trim_interval_min = 1s;
+// A row outlives the retention by at most such a part of it.
+constexpr int retention_parts = 10;
 constexpr auto trim_soon = 1s;
 // Marks ride along with appends; only an idle journal needs a write of their own, and not often: an old mark costs a
 // little work after a crash, each write costs flash.
@@ -207,7 +210,7 @@ void Gateway::answer_lookup(Token token, base::Result<RowsFound, journal::Error>
 void Gateway::on_trimmed(const journal::TrimOutcome& outcome, base::Now now) {
   trimming_ = false;
   rows_trimmed_ += outcome.rows;
-  trim_at_ = now.instant + (outcome.more ? base::Instant::duration(0) : base::Instant::duration(trim_interval));
+  trim_at_ = now.instant + (outcome.more ? base::Instant::duration(0) : trim_interval());
   if (outcome.rows > 0) {
     numbers_.on_trimmed(outcome.oldest);
     sender_.on_trimmed(outcome.oldest, outcome.base, now.instant);
@@ -235,7 +238,7 @@ void Gateway::keep_house(base::Now now) {
   store_next_epoch(now);
   if (!trimming_ && now.instant >= trim_at_) {
     trimming_ = true;
-    trim_at_ = now.instant + trim_interval;
+    trim_at_ = now.instant + trim_interval();
     ask(Asker::housekeeping, Trim{.now = now.utc});
   }
   if (marks_changed_ && now.instant >= flush_at_) {
@@ -251,6 +254,10 @@ void Gateway::keep_house(base::Now now) {
     facts_at_ = now.instant + 1s;
     tell_facts(now);
   }
+}
+
+base::Instant::duration Gateway::trim_interval() const {
+  return std::clamp(settings_.retention / retention_parts, trim_interval_min, trim_interval_max);
 }
 
 void Gateway::scan_pending(base::Now now) {

@@ -30,10 +30,11 @@ class OnlyUtc final : public ingest::TimeZones {
   }
 };
 
-gateway::Settings settings() {
+gateway::Settings settings(std::chrono::seconds retention) {
   gateway::Settings settings;
   settings.gateway_id = id;
   settings.version = "0";
+  settings.retention = retention;
   settings.sender.gateway_id = id;
   settings.uplink.backoff = {.base = 10ms, .cap = 10ms};
   settings.ingest.terminals.defaults.currency = "EUR";
@@ -42,7 +43,9 @@ gateway::Settings settings() {
 
 class Shop {
  public:
-  Shop() { open_journal(); }
+  struct Closed {};
+  explicit Shop(std::chrono::seconds kept = 35 * 24h) : Shop(Closed{}, kept) { open_journal(); }
+  explicit Shop(Closed /*closed*/, std::chrono::seconds kept = 35 * 24h) : retention(kept) {}
 
   // A sale; returns its ticket.
   gateway::Ticket sell(const std::string& ref, std::int64_t amount_minor = 100) {
@@ -67,7 +70,8 @@ class Shop {
   }
 
   void open_journal() {
-    journal.emplace(disk, support::MemoryJournal::Settings{}, platform::hasher(), random);
+    journal.emplace(disk, support::MemoryJournal::Settings{.limits = {512U << 20U, 16U << 20U}, .retention = retention},
+                    platform::hasher(), random);
     machine.on_journal_opened(journal->opened(), journal->hash_key(), now);
   }
   void pass(std::chrono::milliseconds time) {
@@ -118,7 +122,8 @@ class Shop {
   support::SeededRandom random{7};
   OnlyUtc zones;
   base::Now now{.instant = base::Instant{} + 1h, .utc = base::UtcTime{} + 24h * 20'000};
-  gateway::Gateway machine{settings(), zones, platform::hasher(), random};
+  std::chrono::seconds retention;
+  gateway::Gateway machine{settings(retention), zones, platform::hasher(), random};
   support::MemoryJournal::Disk disk;
   std::optional<support::MemoryJournal> journal;
   bool journal_stuck = false;
@@ -267,6 +272,23 @@ TEST_CASE("gateway: a disk that fails gives `storage`, and after it is open agai
   CHECK(shop.stream == std::vector<std::string>{"r1"});
 }
 
+TEST_CASE(
+    "gateway: a journal that cannot be opened at start gives `busy`, health says why, and events are stored once it "
+    "is") {
+  Shop shop{Shop::Closed{}};
+  shop.machine.on_journal_reopen_failed("the disk is full");
+  shop.connect();
+  for (int i = 0; i < 10; ++i) shop.pass(1s);
+  CHECK(shop.refused(shop.sell("r1")) == redact::Reason::busy);
+  CHECK(shop.machine.facts(shop.now).journal.failure == "the disk is full");
+  CHECK(status::unready_reasons(shop.machine.facts(shop.now)).size() == 1);
+  shop.open_journal();
+  CHECK(shop.machine.facts(shop.now).journal.failure.empty());
+  CHECK(shop.stored(shop.sell("r1")).seq == 1);
+  for (int i = 0; i < 10; ++i) shop.pass(1s);
+  CHECK(shop.stream == std::vector<std::string>{"r1"});
+}
+
 TEST_CASE("gateway: a connection on which the bridge does not answer is given up, and the next one carries on") {
   Shop shop;
   shop.bridge_hears = false;
@@ -393,6 +415,31 @@ TEST_CASE("gateway: stopping refuses new events as busy and answers what waits")
   shop.run();
   CHECK(shop.stored(waiting).seq == 1);
   CHECK(shop.machine.settled());
+}
+
+TEST_CASE(
+    "gateway: committed rows older than the retention go while nothing happens, and rows that have not gone up stay") {
+  for (const std::chrono::seconds retention : {10s, 60s, 1800s, 86'400s}) {
+    CAPTURE(retention.count());
+    Shop shop(retention);
+    shop.connect();
+    for (int i = 0; i < 7; ++i) shop.pass(retention / 10);
+    for (int i = 0; i < 3000; ++i) shop.sell(fmt::format("r{}", i));
+    REQUIRE(shop.stream.size() == 3000);
+    shop.bridge_hears = false;
+    shop.sell("pending");
+    const auto committed_at = shop.now.instant;
+    const auto idle_until = [&](base::Instant end) {
+      while (const auto at = shop.machine.wakeup_at()) {
+        if (*at >= end) break;
+        shop.pass(std::chrono::ceil<std::chrono::milliseconds>(*at - shop.now.instant));
+      }
+    };
+    idle_until(committed_at + retention - 1s);
+    CHECK(shop.disk.rows.size() == 3001);
+    idle_until(committed_at + retention + std::min<std::chrono::milliseconds>(retention / 10, 60s) + 2s);
+    CHECK(shop.disk.rows.size() == 1);
+  }
 }
 
 TEST_CASE("gateway: an idle machine asks to be woken at most once a second") {
