@@ -6,7 +6,7 @@ namespace sqlite {
 
 namespace {
 
-constexpr sqlite3_int64 kRewriteBytes = 64 * 1024;
+constexpr sqlite3_int64 kRewriteBytes = 65'536;
 
 }  // namespace
 

@@ -4,7 +4,6 @@
 #include <sqlite3.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "proto/base/assert.hpp"
 
@@ -41,12 +40,12 @@ int file_read(sqlite3_file* file, void* buffer, int count, sqlite3_int64 offset)
   const base::Bytes& page = *mine(file)->page;
   const auto wanted = static_cast<std::size_t>(count);
   const auto at = static_cast<std::size_t>(offset);
-  std::memset(bytes, 0, wanted);
+  std::fill_n(bytes, wanted, '\0');
   int status = SQLITE_IOERR_SHORT_READ;
   if (mine(file)->is_there) status = methods(file)->xRead(mine(file)->real(), buffer, count, offset);
   if (at >= page.size()) return status;
   const std::size_t covered = std::min(wanted, page.size() - at);
-  std::memcpy(bytes, page.data() + at, covered);
+  std::copy_n(page.data() + at, covered, bytes);
   return covered == wanted ? SQLITE_OK : status;
 }
 
