@@ -197,4 +197,14 @@ inline std::string sale(std::vector<std::pair<std::string, std::string>> changes
   return "{" + json + "}";
 }
 
+inline terminal::Stored stored(const terminal::Answer& answer) {
+  REQUIRE_MESSAGE(std::holds_alternative<terminal::Stored>(answer), terminal::to_json(answer));
+  return std::get<terminal::Stored>(answer);
+}
+
+inline terminal::Refusal refusal(const terminal::Answer& answer) {
+  REQUIRE_MESSAGE(std::holds_alternative<terminal::Refusal>(answer), terminal::to_json(answer));
+  return std::get<terminal::Refusal>(answer);
+}
+
 }  // namespace ingest_test
