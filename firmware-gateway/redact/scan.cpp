@@ -46,7 +46,7 @@ std::optional<char> digit_of(char32_t value) {
 
 // All of ASCII that is no letter and no digit, and what looks like a blank, a dash or nothing elsewhere.
 bool is_separator(char32_t value) {
-  if (value < 0x80) return !((value >= 'a' && value <= 'z') || (value >= 'A' && value <= 'Z'));
+  if (value < 0x80) return (value < 'a' || value > 'z') && (value < 'A' || value > 'Z');
   if (value >= 0x0300 && value <= 0x036F) return true;  // marks that combine with a digit
   if (value >= 0x2000 && value <= 0x206F) return true;  // blanks, joiners, hyphens, dashes, bullets
   if (value >= 0x20D0 && value <= 0x20FF) return true;  // enclosing marks: keycaps
