@@ -196,7 +196,7 @@ void Receiver::release_answer() {
 void Receiver::on_batch(v1::Batch batch, base::Now /*now*/) {
   const auto epoch = base::from_bytes<Epoch>(batch.epoch());
   auto digest = base::from_bytes<base::Digest>(batch.digest_before());
-  const std::uint64_t count = static_cast<std::uint64_t>(batch.records().record_size());
+  const auto count = static_cast<std::uint64_t>(batch.records().record_size());
   const bool run_ok = base::from_bytes<Run>(batch.run()).has_value() &&
                       (batch.run_digest_before().empty() || base::from_bytes<base::Digest>(batch.run_digest_before()));
   constexpr std::uint64_t seq_max = 1ULL << 62U;
