@@ -37,6 +37,8 @@ bool is_id(std::string_view bytes) { return bytes.empty() || bytes.size() == kUu
 
 }  // namespace
 
+std::string key_of(const DeadLetter& letter) { return letter.gateway_id + "/" + letter.epoch + "/" + letter.digest; }
+
 bool may_keep(base::BytesView payload) {
   if (payload.empty() || payload.size() > kDeadLetterBytesMax || may_hold_card_number(payload)) return false;
   tillstream::v1::Event event;

@@ -11,6 +11,7 @@
 
 #include "cloud-bridge/stream/stream.hpp"
 #include "proto/base/hasher.hpp"
+#include "proto/base/text.hpp"
 
 namespace stream {
 
@@ -29,6 +30,27 @@ struct Refused {
   base::BytesView payload;
 };
 [[nodiscard]] DeadLetter dead_letter(const Refused& refused, const base::Hasher& hasher);
+
+// A dead letter as a record of its own: the key is the same for the same bytes of the same gateway's epoch, so that a
+// compacted topic keeps one of them; what is known about it are its headers, and the value is the payload, if kept.
+[[nodiscard]] std::string key_of(const DeadLetter& letter);
+
+// Calls visit(name, value) for each header. The views live during the call only.
+template <class Visit>
+void each_header(const DeadLetter& letter, Visit&& visit) {
+  const auto given = [&visit](std::string_view name, std::string_view value) {
+    if (!value.empty()) visit(name, value);
+  };
+  visit(std::string_view("content-type"), std::string_view("application/octet-stream"));
+  visit(std::string_view("reason"), std::string_view(letter.reason));
+  given("detail", letter.detail);
+  given("gateway_id", letter.gateway_id);
+  given("topic", letter.topic);
+  given("epoch", letter.epoch);
+  given("digest", letter.digest);
+  given("at", base::to_rfc3339(letter.at));
+  given("bytes", std::to_string(letter.size));
+}
 
 // Whether these bytes may be kept at rest (see above).
 [[nodiscard]] bool may_keep(base::BytesView payload);

@@ -1,0 +1,75 @@
+// What the topics of a Kafka stream must be like, and what is wrong with those that are there. Pure: the adapter asks
+// the brokers, this compares.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace stream {
+
+enum class TopicRole : std::uint8_t { events, gateways, progress, dead_letters };
+
+struct TopicNames {
+  std::string events;
+  std::string gateways;
+  std::string progress;
+  std::string dead_letters;
+
+  friend bool operator==(const TopicNames&, const TopicNames&) = default;
+};
+
+// How topics are made.
+struct TopicCounts {
+  std::uint32_t events_partitions = 12;
+  std::uint32_t progress_partitions = 16;  // P, for ever: at most so many bridges can share the work
+  std::uint32_t replication = 3;
+};
+
+struct TopicPlan {
+  TopicRole role{};
+  std::string name;
+  std::uint32_t partitions = 1;
+  std::uint32_t replication = 1;
+  std::vector<std::pair<std::string, std::string>> settings;  // Kafka's own names
+};
+[[nodiscard]] std::vector<TopicPlan> plan_topics(const TopicNames& names, const TopicCounts& counts);
+
+// As the brokers have it.
+struct SeenTopic {
+  bool exists = false;
+  std::string error;  // why nothing is known of it: no right to describe it …
+  std::uint32_t partitions = 0;
+  std::uint32_t replication = 0;
+  std::map<std::string, std::string> settings;
+};
+
+struct SeenTopics {
+  SeenTopic events;
+  SeenTopic gateways;
+  SeenTopic progress;
+  SeenTopic dead_letters;
+  std::optional<std::uint32_t> recorded_partitions;  // P, as the progress topic itself says
+
+  [[nodiscard]] SeenTopic& of(TopicRole role);
+  [[nodiscard]] const SeenTopic& of(TopicRole role) const;
+};
+
+// What keeps a bridge from running on these topics, one a line, each with its remedy. Empty: nothing.
+[[nodiscard]] std::vector<std::string> find_problems(const TopicNames& names, const SeenTopics& seen);
+// What works and is unwise.
+[[nodiscard]] std::vector<std::string> find_warnings(const TopicNames& names, const SeenTopics& seen);
+
+// The largest record that the events topic takes, with room for what Kafka adds to it.
+[[nodiscard]] std::size_t record_bytes_max(const SeenTopic& events);
+
+// The record of the progress topic that says how many partitions it was made with. No gateway has an id like that.
+inline constexpr std::string_view kLayoutKey = "#layout";
+[[nodiscard]] std::string render_layout(std::uint32_t partitions);
+[[nodiscard]] std::optional<std::uint32_t> parse_layout(std::string_view value);
+
+}  // namespace stream
