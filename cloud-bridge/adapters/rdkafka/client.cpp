@@ -1,0 +1,82 @@
+#include "cloud-bridge/adapters/rdkafka/client.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "proto/platform/log.hpp"
+
+namespace kafka {
+namespace {
+
+void on_error(rd_kafka_t* /*client*/, int code, const char* reason, void* opaque) {
+  if (opaque != nullptr)
+    static_cast<Line*>(opaque)->shake(describe("kafka", static_cast<rd_kafka_resp_err_t>(code), reason));
+}
+
+// librdkafka says a request's time-out only here.
+bool speaks_of_lost_requests(std::string_view facility) {
+  return facility == "REQTMOUT" || facility == "FAIL" || facility == "ERRTO";
+}
+
+void log_only(const rd_kafka_t* /*client*/, int /*level*/, const char* facility, const char* text) {
+  platform::log::debug("librdkafka: {}: {}", facility, text);
+}
+
+void on_log(const rd_kafka_t* client, int level, const char* facility, const char* text) {
+  log_only(client, level, facility, text);
+  void* const opaque = rd_kafka_opaque(client);
+  if (opaque != nullptr && speaks_of_lost_requests(facility)) static_cast<Line*>(opaque)->shake(text);
+}
+
+}  // namespace
+
+void Line::shake(std::string_view why) {
+  platform::log::limited("kafka.line", platform::log::Level::warn, "{}", why);
+  shaken_ = true;
+}
+
+std::expected<Conf, std::string> make_conf(const Properties& properties) {
+  Conf conf(rd_kafka_conf_new());
+  rd_kafka_conf_set_log_cb(conf.get(), log_only);
+  std::array<char, 512> why{};
+  for (const auto& [name, value] : properties) {
+    if (rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), why.data(), why.size()) != RD_KAFKA_CONF_OK)
+      return std::unexpected(fmt::format("kafka property {}: {}", name, why.data()));
+  }
+  return conf;
+}
+
+void listen(rd_kafka_conf_t* conf, Line& line) {
+  rd_kafka_conf_set_opaque(conf, &line);
+  rd_kafka_conf_set_error_cb(conf, on_error);
+  rd_kafka_conf_set_log_cb(conf, on_log);
+}
+
+std::expected<Handle, std::string> make_client(rd_kafka_type_t type, Conf conf) {
+  std::array<char, 512> why{};
+  Handle client(rd_kafka_new(type, conf.get(), why.data(), why.size()));
+  if (!client) return std::unexpected(fmt::format("kafka client: {}", why.data()));
+  // It is the client's now.
+  static_cast<void>(conf.release());
+  return client;
+}
+
+Partitions one_partition(const std::string& topic, std::int32_t partition, std::int64_t offset) {
+  Partitions list(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition)->offset = offset;
+  return list;
+}
+
+std::string describe(std::string_view what, rd_kafka_resp_err_t code, std::string_view text) {
+  return fmt::format("{}: {} ({})", what, rd_kafka_err2name(code),
+                     text.empty() ? std::string_view(rd_kafka_err2str(code)) : text);
+}
+
+int whole_ms(Milliseconds time) {
+  return static_cast<int>(std::clamp<Milliseconds::rep>(time.count(), 0, std::numeric_limits<int>::max()));
+}
+
+}  // namespace kafka

@@ -1,0 +1,253 @@
+#include "cloud-bridge/adapters/rdkafka/kafka_stream.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "proto/base/assert.hpp"
+#include "proto/platform/log.hpp"
+
+namespace kafka {
+
+struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
+  // A partition that is ours, or was until the tenure's thread has ended.
+  struct Held {
+    std::unique_ptr<Tenure> tenure;
+    Generation generation;
+    bool owned = false;
+    bool committing = false;
+    std::size_t records = 0;               // of the running transaction
+    bool dropped = false;                  // Gone follows
+    std::optional<std::uint64_t> again{};  // assigned to us once more before it was gone
+  };
+
+  KafkaStreamSettings settings;
+  stream::Post post;
+  stream::Owner* owner = nullptr;
+  std::unique_ptr<Membership> membership;
+  std::unique_ptr<Opening> opening;
+  std::uint32_t partitions = 0;
+  std::map<std::int32_t, Held> held;
+  stream::Status counts;
+  std::function<void()> closed;
+  bool closing = false;
+
+  LoopSide(KafkaStreamSettings given, stream::Post task) : settings(std::move(given)), post(std::move(task)) {}
+
+  static stream::Partition named(std::int32_t partition) {
+    return stream::Partition(static_cast<std::uint32_t>(partition));
+  }
+
+  // Runs on the loop's thread, unless we are gone by then.
+  template <class Task>
+  auto later(Task task) {
+    return [weak = weak_from_this(), post = post, task = std::move(task)](auto output) {
+      post([weak, task, shared = std::make_shared<decltype(output)>(std::move(output))] {
+        if (const auto alive = weak.lock()) task(*alive, std::move(*shared));
+      });
+    };
+  }
+
+  void begin_opening() {
+    opening = std::make_unique<Opening>(TopicsSettings{.properties = settings.properties,
+                                                       .names = {.events = settings.topics.events,
+                                                                 .gateways = settings.topics.gateways,
+                                                                 .progress = settings.topics.progress,
+                                                                 .dead_letters = settings.topics.dead_letters},
+                                                       .bridge_id = settings.bridge_id},
+                                        later([](LoopSide& self, OpeningOutput output) {
+                                          std::visit([&](auto& kind) { self.heard(std::move(kind)); }, output);
+                                        }));
+  }
+
+  void heard(const Opened& opened) {
+    for (const std::string& warning : opened.warnings) platform::log::warn("{}", warning);
+    partitions = opened.partitions;
+    if (closing) return;
+    if (auto joined = membership->join(); !joined) counts.last_error = joined.error();
+  }
+
+  void heard(Refused refused) { settings.refused(std::move(refused.problems)); }
+
+  void heard(Unreachable unreachable) {
+    platform::log::limited("kafka.opening", platform::log::Level::error, "kafka: {}", unreachable.reason);
+    counts.last_error = std::move(unreachable.reason);
+  }
+
+  void assigned(const Assignment& assignment) {
+    if (closing) return;
+    const auto ours = [&](std::int32_t partition) {
+      return std::find(assignment.partitions.begin(), assignment.partitions.end(), partition) !=
+             assignment.partitions.end();
+    };
+    for (auto& [partition, one] : held) {
+      if (!ours(partition)) drop(partition, one, "the group has given it to another bridge");
+    }
+    for (const std::int32_t partition : assignment.partitions) {
+      if (static_cast<std::uint32_t>(partition) >= partitions) {
+        counts.last_error = fmt::format("{} has grown beyond the {} partitions that it was made with",
+                                        settings.topics.progress, partitions);
+        platform::log::error("{}", counts.last_error);
+        continue;
+      }
+      const auto found = held.find(partition);
+      if (found == held.end()) {
+        begin_tenure(partition, assignment.number);
+      } else if (found->second.dropped) {
+        found->second.again = assignment.number;
+      } else {
+        found->second.tenure->assigned(assignment.number);
+      }
+    }
+  }
+
+  void begin_tenure(std::int32_t partition, std::uint64_t assignment) {
+    Held& one = held[partition];
+    one.tenure =
+        std::make_unique<Tenure>(TenureSettings{.properties = settings.properties,
+                                                .topics = settings.topics,
+                                                .partition = partition,
+                                                .transaction_limit = settings.transaction_limit},
+                                 *membership, assignment, later([partition](LoopSide& self, TenureOutput output) {
+                                   std::visit([&](auto& kind) { self.heard(partition, std::move(kind)); }, output);
+                                 }));
+  }
+
+  // What runs is finished by the tenure; its outcome is nobody's business here any more.
+  void drop(std::int32_t partition, Held& one, std::string reason) {
+    if (one.dropped) {
+      one.again.reset();
+      return;
+    }
+    one.dropped = true;
+    one.tenure->drop();
+    lost(partition, one, std::move(reason));
+  }
+
+  void lost(std::int32_t partition, Held& one, std::string reason) {
+    const bool was_owned = std::exchange(one.owned, false);
+    one.committing = false;
+    if (!was_owned) return;
+    ++counts.losses_total;
+    owner->on_lost(named(partition), std::move(reason));
+  }
+
+  void heard(std::int32_t partition, Owned output) {
+    Held& one = held.at(partition);
+    if (one.dropped) return;
+    one.owned = true;
+    one.committing = false;
+    one.generation = output.generation;
+    owner->on_owned(named(partition), std::move(output.progress));
+  }
+
+  void heard(std::int32_t partition, Lost output) {
+    counts.last_error = fmt::format("partition {}: {}", partition, output.reason);
+    Held& one = held.at(partition);
+    if (!one.dropped) lost(partition, one, std::move(output.reason));
+  }
+
+  void heard(std::int32_t partition, Committed output) {
+    Held& one = held.at(partition);
+    ++counts.transactions_total;
+    counts.records_total += one.records;
+    if (one.dropped && !closing) return;
+    one.committing = false;
+    owner->on_committed(named(partition), output.id);
+  }
+
+  void heard(std::int32_t partition, Gone /*output*/) {
+    const auto again = held.at(partition).again;
+    held.erase(partition);
+    if (again && !closing) begin_tenure(partition, *again);
+    if (closing) finish_close();
+  }
+
+  void close(std::function<void()> done) {
+    closing = true;
+    closed = std::move(done);
+    for (auto& [partition, one] : held) {
+      one.again.reset();
+      if (!std::exchange(one.dropped, true)) one.tenure->drop();
+    }
+    finish_close();
+  }
+
+  void finish_close() {
+    if (!held.empty() || !closed) return;
+    membership->leave();
+    post([weak = weak_from_this()] {
+      const auto alive = weak.lock();
+      if (const auto call = alive ? std::exchange(alive->closed, {}) : std::function<void()>()) call();
+    });
+  }
+
+  [[nodiscard]] bool may_begin(std::int32_t partition) const {
+    const auto found = held.find(partition);
+    return found != held.end() && found->second.owned && !found->second.committing && !found->second.dropped;
+  }
+};
+
+std::expected<std::unique_ptr<KafkaStream>, std::string> KafkaStream::start(KafkaStreamSettings settings,
+                                                                            stream::Post post) {
+  auto loop = std::make_shared<LoopSide>(std::move(settings), std::move(post));
+  const auto& own = loop->settings;
+  auto membership =
+      Membership::make({.properties = own.properties,
+                        .group = own.topics.progress,
+                        .topic = own.topics.progress,
+                        .member = own.bridge_id,
+                        .session_timeout = own.session_timeout},
+                       loop->later([](LoopSide& self, const Assignment& assignment) { self.assigned(assignment); }));
+  if (!membership) return std::unexpected(membership.error());
+  loop->membership = std::move(*membership);
+  return std::unique_ptr<KafkaStream>(new KafkaStream(std::move(loop)));
+}
+
+KafkaStream::~KafkaStream() {
+  loop_->opening.reset();
+  // Tenures speak of the membership.
+  loop_->held.clear();
+  loop_->membership.reset();
+}
+
+void KafkaStream::open(stream::Owner& owner) {
+  ASSERT(loop_->owner == nullptr);
+  loop_->owner = &owner;
+  loop_->begin_opening();
+}
+
+std::uint32_t KafkaStream::partitions() const { return loop_->partitions; }
+
+bool KafkaStream::may_begin(stream::Partition partition) const {
+  return !loop_->closing && loop_->may_begin(static_cast<std::int32_t>(partition.value()));
+}
+
+void KafkaStream::begin(stream::Partition partition, stream::TransactionId id, stream::Transaction transaction) {
+  ASSERT(may_begin(partition));
+  ASSERT(!transaction.empty());
+  auto& one = loop_->held.at(static_cast<std::int32_t>(partition.value()));
+  one.committing = true;
+  one.records = transaction.records.size();
+  one.tenure->submit(one.generation, id, std::move(transaction));
+}
+
+stream::Status KafkaStream::status() const {
+  stream::Status status = loop_->counts;
+  status.up = !loop_->held.empty();
+  for (const auto& [partition, one] : loop_->held) {
+    status.up &= one.owned;
+    if (const auto tenure = one.tenure->status(); !tenure.last_error.empty() && !one.owned)
+      status.last_error = fmt::format("partition {}: {}", partition, tenure.last_error);
+  }
+  return status;
+}
+
+void KafkaStream::close(std::function<void()> done) {
+  ASSERT(loop_->owner != nullptr && !loop_->closing);
+  loop_->close(std::move(done));
+}
+
+}  // namespace kafka

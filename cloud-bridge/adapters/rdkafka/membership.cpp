@@ -1,0 +1,95 @@
+#include "cloud-bridge/adapters/rdkafka/membership.hpp"
+
+#include <fmt/format.h>
+
+#include "proto/platform/log.hpp"
+
+namespace kafka {
+namespace {
+
+constexpr Milliseconds poll_wait{100};
+constexpr int heartbeats_per_session = 12;
+
+}  // namespace
+
+std::expected<std::unique_ptr<Membership>, std::string> Membership::make(MembershipSettings settings, Emit emit) {
+  std::unique_ptr<Membership> membership(new Membership(std::move(settings), std::move(emit)));
+  const auto& own = membership->settings_;
+  Properties properties = own.properties;
+  properties.insert(properties.end(),
+                    {{"group.id", own.group},
+                     {"client.id", own.member},
+                     {"partition.assignment.strategy", "range"},
+                     {"session.timeout.ms", std::to_string(own.session_timeout.count())},
+                     {"heartbeat.interval.ms", std::to_string(own.session_timeout.count() / heartbeats_per_session)},
+                     {"enable.auto.commit", "false"},
+                     {"enable.auto.offset.store", "false"},
+                     {"auto.offset.reset", "latest"},
+                     {"socket.nagle.disable", "true"}});
+  auto conf = make_conf(properties);
+  if (!conf) return std::unexpected(conf.error());
+  rd_kafka_conf_set_opaque(conf->get(), membership.get());
+  rd_kafka_conf_set_rebalance_cb(conf->get(), on_rebalance);
+  auto client = make_client(RD_KAFKA_CONSUMER, std::move(*conf));
+  if (!client) return std::unexpected(client.error());
+  membership->client_ = std::move(*client);
+  rd_kafka_poll_set_consumer(membership->client_.get());
+  return membership;
+}
+
+std::expected<void, std::string> Membership::join() {
+  const auto topics = one_partition(settings_.topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_OFFSET_INVALID);
+  if (const auto code = rd_kafka_subscribe(client_.get(), topics.get()); code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return std::unexpected(describe("subscribe", code));
+  thread_ = std::thread([this] { attend(); });
+  return {};
+}
+
+void Membership::attend() {
+  while (!leaving_) {
+    const Message message(rd_kafka_consumer_poll(client_.get(), whole_ms(poll_wait)));
+    if (message && message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      platform::log::limited("kafka.group", platform::log::Level::warn, "{}",
+                             describe(settings_.group, message->err, rd_kafka_message_errstr(message.get())));
+    }
+  }
+  rd_kafka_consumer_close(client_.get());
+}
+
+void Membership::on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t* partitions,
+                              void* opaque) {
+  if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    rd_kafka_assign(client, partitions);
+    rd_kafka_pause_partitions(client, partitions);
+    static_cast<Membership*>(opaque)->assigned(partitions);
+  } else {
+    rd_kafka_assign(client, nullptr);
+  }
+}
+
+void Membership::assigned(rd_kafka_topic_partition_list_t* partitions) {
+  Assignment assignment{.number = ++assignments_, .partitions = {}};
+  for (int i = 0; i < partitions->cnt; ++i) assignment.partitions.push_back(partitions->elems[i].partition);
+  if (!leaving_) emit_(std::move(assignment));
+}
+
+// An offset commit is refused to whoever is not a member of the present generation; the offset itself means nothing.
+std::expected<void, std::string> Membership::confirm(std::int32_t partition, Milliseconds limit) {
+  const Queue answers(rd_kafka_queue_new(client_.get()));
+  const auto offsets = one_partition(settings_.topic, partition, 0);
+  if (const auto code = rd_kafka_commit_queue(client_.get(), offsets.get(), answers.get(), nullptr, nullptr);
+      code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return std::unexpected(describe("the group", code));
+  const Event answer(rd_kafka_queue_poll(answers.get(), whole_ms(limit)));
+  if (!answer) return std::unexpected(describe("the group", RD_KAFKA_RESP_ERR__TIMED_OUT));
+  if (const auto code = rd_kafka_event_error(answer.get()); code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return std::unexpected(describe("the group", code));
+  return {};
+}
+
+void Membership::leave() {
+  leaving_ = true;
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace kafka

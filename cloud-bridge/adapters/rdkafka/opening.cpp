@@ -1,0 +1,53 @@
+#include "cloud-bridge/adapters/rdkafka/opening.hpp"
+
+#include <algorithm>
+
+namespace kafka {
+namespace {
+
+constexpr Milliseconds retry_min{250};
+constexpr Milliseconds retry_max{5'000};
+
+}  // namespace
+
+OpeningOutput look(const TopicsSettings& settings) {
+  const auto seen = inspect_topics(settings);
+  if (!seen) return Unreachable{seen.error()};
+  if (auto problems = stream::find_problems(settings.names, *seen); !problems.empty())
+    return Refused{std::move(problems)};
+  auto missing = find_missing_rights(settings);
+  if (!missing) return Unreachable{missing.error()};
+  if (!missing->empty()) return Refused{std::move(*missing)};
+  return Opened{.partitions = seen->progress.partitions,
+                .record_bytes_max = stream::record_bytes_max(seen->events),
+                .warnings = stream::find_warnings(settings.names, *seen)};
+}
+
+Opening::Opening(TopicsSettings settings, Emit emit)
+    : settings_(std::move(settings)), emit_(std::move(emit)), thread_([this] { run(); }) {}
+
+Opening::~Opening() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    stopped_.notify_all();
+  }
+  thread_.join();
+}
+
+void Opening::run() {
+  Milliseconds pause = retry_min;
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    lock.unlock();
+    OpeningOutput output = look(settings_);
+    const bool again = std::holds_alternative<Unreachable>(output);
+    emit_(std::move(output));
+    lock.lock();
+    if (!again) return;
+    stopped_.wait_for(lock, pause, [this] { return stopping_; });
+    pause = std::min(2 * pause, retry_max);
+  }
+}
+
+}  // namespace kafka

@@ -1,0 +1,55 @@
+// Opening: asks the brokers whether the topics are fit to work with, on a thread of its own, until they answer. Brokers
+// that cannot be reached are waited for; topics that are wrong end the bridge.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "cloud-bridge/adapters/rdkafka/topics.hpp"
+
+namespace kafka {
+
+struct Opened {
+  std::uint32_t partitions = 0;      // P
+  std::size_t record_bytes_max = 0;  // what the events topic takes
+  std::vector<std::string> warnings;
+};
+struct Refused {
+  std::vector<std::string> problems;
+};
+// It goes on by itself.
+struct Unreachable {
+  std::string reason;
+};
+using OpeningOutput = std::variant<Opened, Refused, Unreachable>;
+
+// One look at the topics and at the rights on them.
+[[nodiscard]] OpeningOutput look(const TopicsSettings& settings);
+
+class Opening {
+ public:
+  using Emit = std::function<void(OpeningOutput)>;
+
+  Opening(TopicsSettings settings, Emit emit);
+  Opening(const Opening&) = delete;
+  Opening& operator=(const Opening&) = delete;
+  ~Opening();
+
+ private:
+  void run();
+
+  const TopicsSettings settings_;
+  Emit emit_;
+  std::mutex mutex_;
+  std::condition_variable stopped_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace kafka

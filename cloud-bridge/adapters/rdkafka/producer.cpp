@@ -1,0 +1,186 @@
+#include "cloud-bridge/adapters/rdkafka/producer.hpp"
+
+#include <fmt/format.h>
+
+#include "cloud-bridge/stream/dead_letter.hpp"
+#include "cloud-bridge/stream/record.hpp"
+
+namespace kafka {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr Milliseconds queue_full_pause{5};
+
+// Without a callback of its own the commit's flush looks every 10 ms only.
+void on_delivery(rd_kafka_t* /*client*/, const rd_kafka_message_t* /*message*/, void* /*opaque*/) {}
+
+// What the promise rests on; the operator's properties may not say otherwise (config refuses them).
+Properties fixed(const ProducerSettings& settings) {
+  return {{"transactional.id", settings.transactional_id},
+          {"transaction.timeout.ms", std::to_string(settings.transaction_limit.count())},
+          {"enable.idempotence", "true"},
+          {"acks", "all"},
+          {"partitioner", "murmur2_random"},
+          // A message lives as long as its transaction may.
+          {"message.timeout.ms", std::to_string(settings.transaction_limit.count())},
+          {"socket.nagle.disable", "true"},
+          {"queue.buffering.max.messages", "1000000"},
+          {"log_level", "6"}};
+}
+
+// Time-outs and disconnects are about the line; of these two the coordinator says that the id is another's.
+bool means_fenced(rd_kafka_resp_err_t code) {
+  return code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
+         code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+}
+
+// The last eighth of the broker's time is left to it: whoever was fenced earlier was fenced by another owner.
+Milliseconds commit_limit(const ProducerSettings& settings) { return settings.transaction_limit * 7 / 8; }
+
+class Put {
+ public:
+  Put(rd_kafka_t* client, Clock::time_point until) : client_(client), until_(until) {}
+
+  std::expected<void, std::string> operator()(const std::string& topic, std::int32_t partition, std::string_view key,
+                                              std::string_view value, rd_kafka_headers_t* headers) {
+    for (;;) {
+      const rd_kafka_resp_err_t code = put(topic, partition, key, value, headers);
+      if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+      if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL || Clock::now() >= until_) {
+        if (headers != nullptr) rd_kafka_headers_destroy(headers);
+        return std::unexpected(describe(fmt::format("a record for {}", topic), code));
+      }
+      rd_kafka_poll(client_, whole_ms(queue_full_pause));
+    }
+  }
+
+ private:
+  // Takes the headers when it succeeds. Key and value are copied.
+  rd_kafka_resp_err_t put(const std::string& topic, std::int32_t partition, std::string_view key,
+                          std::string_view value, rd_kafka_headers_t* headers) {
+    rd_kafka_vu_t parts[6] = {};
+    parts[0].vtype = RD_KAFKA_VTYPE_TOPIC;
+    parts[0].u.cstr = topic.c_str();
+    parts[1].vtype = RD_KAFKA_VTYPE_PARTITION;
+    parts[1].u.i32 = partition;
+    parts[2].vtype = RD_KAFKA_VTYPE_KEY;
+    parts[2].u.mem = {const_cast<char*>(key.data()), key.size()};
+    parts[3].vtype = RD_KAFKA_VTYPE_VALUE;
+    parts[3].u.mem = {const_cast<char*>(value.data()), value.size()};
+    parts[4].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+    parts[4].u.i = RD_KAFKA_MSG_F_COPY;
+    parts[5].vtype = RD_KAFKA_VTYPE_HEADERS;
+    parts[5].u.headers = headers;
+    const Error error(rd_kafka_produceva(client_, parts, headers == nullptr ? 5 : 6));
+    return error ? rd_kafka_error_code(error.get()) : RD_KAFKA_RESP_ERR_NO_ERROR;
+  }
+
+  rd_kafka_t* client_;
+  Clock::time_point until_;
+};
+
+void add_header(rd_kafka_headers_t* headers, std::string_view name, std::string_view value) {
+  rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), value.data(),
+                      static_cast<ssize_t>(value.size()));
+}
+
+rd_kafka_headers_t* headers_of(const stream::Record& record) {
+  rd_kafka_headers_t* const headers = rd_kafka_headers_new(12);
+  stream::each_header(record,
+                      [headers](std::string_view name, std::string_view value) { add_header(headers, name, value); });
+  return headers;
+}
+
+rd_kafka_headers_t* headers_of(const stream::DeadLetter& letter) {
+  rd_kafka_headers_t* const headers = rd_kafka_headers_new(8);
+  stream::each_header(letter,
+                      [headers](std::string_view name, std::string_view value) { add_header(headers, name, value); });
+  return headers;
+}
+
+}  // namespace
+
+std::expected<std::unique_ptr<Producer>, std::string> Producer::make(const ProducerSettings& settings) {
+  std::unique_ptr<Producer> producer(new Producer(settings));
+  Properties properties = settings.properties;
+  for (auto& property : fixed(settings)) properties.push_back(std::move(property));
+  auto conf = make_conf(properties);
+  if (!conf) return std::unexpected(conf.error());
+  rd_kafka_conf_set_dr_msg_cb(conf->get(), on_delivery);
+  listen(conf->get(), producer->line_);
+  auto client = make_client(RD_KAFKA_PRODUCER, std::move(*conf));
+  if (!client) return std::unexpected(client.error());
+  producer->client_ = std::move(*client);
+  return producer;
+}
+
+Ended Producer::initialise(Milliseconds limit) {
+  const auto begun = Clock::now();
+  const Error error(rd_kafka_init_transactions(client_.get(), whole_ms(limit)));
+  poll();
+  if (error) return failed("init_transactions", error.get(), begun);
+  // Whatever shook before has nothing to do with a transaction.
+  line_.take_shaken();
+  return {.ending = Ending::done};
+}
+
+std::expected<void, std::string> Producer::put_all(const stream::Transaction& transaction) {
+  Put put(client_.get(), Clock::now() + commit_limit(settings_));
+  std::expected<void, std::string> done;
+  for (const auto& record : transaction.records) {
+    done = put(settings_.topics.events, RD_KAFKA_PARTITION_UA, record.key, record.value, headers_of(record));
+    if (!done) return done;
+  }
+  std::string bytes;
+  for (const auto& progress : transaction.progress) {
+    bytes.clear();
+    progress.SerializeToString(&bytes);
+    done = put(settings_.topics.progress, settings_.progress_partition, progress.gateway_id(), bytes, nullptr);
+    if (!done) return done;
+  }
+  for (const auto& letter : transaction.dead_letters) {
+    const base::Bytes none;
+    done = put(settings_.topics.dead_letters, RD_KAFKA_PARTITION_UA, stream::key_of(letter),
+               letter.payload.value_or(none), headers_of(letter));
+    if (!done) return done;
+  }
+  for (const auto& row : transaction.gateways) {
+    done = put(settings_.topics.gateways, RD_KAFKA_PARTITION_UA, row.gateway_id, row.value, nullptr);
+    if (!done) return done;
+  }
+  return done;
+}
+
+Ended Producer::commit(const stream::Transaction& transaction) {
+  const auto begun = Clock::now();
+  poll();
+  line_.take_shaken();
+  if (const Error error(rd_kafka_begin_transaction(client_.get())); error)
+    return failed("begin_transaction", error.get(), begun);
+  if (auto put = put_all(transaction); !put) return {.ending = Ending::uncertain, .reason = put.error()};
+  const auto left = std::chrono::duration_cast<Milliseconds>(begun + commit_limit(settings_) - Clock::now());
+  const Error error(rd_kafka_commit_transaction(client_.get(), std::max(1, whole_ms(left))));
+  poll();
+  if (error) return failed("commit_transaction", error.get(), begun);
+  return {.ending = Ending::done,
+          .reason = "the line to the brokers shook during a transaction",
+          .spent = line_.take_shaken() || Clock::now() >= begun + commit_limit(settings_)};
+}
+
+void Producer::poll() { rd_kafka_poll(client_.get(), 0); }
+
+Ended Producer::failed(std::string_view what, const rd_kafka_error_t* error, Clock::time_point begun) {
+  std::array<char, 256> text{};
+  rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+  std::string reason = describe(what, code, rd_kafka_error_string(error));
+  if (const auto fatal = rd_kafka_fatal_error(client_.get(), text.data(), text.size())) {
+    code = means_fenced(code) ? code : fatal;
+    reason += fmt::format("; {}", describe("fatal", fatal, text.data()));
+  }
+  // Later the broker's own time-out looks alike.
+  const bool in_time = Clock::now() < begun + settings_.transaction_limit;
+  return {.ending = means_fenced(code) && in_time ? Ending::fenced : Ending::uncertain, .reason = std::move(reason)};
+}
+
+}  // namespace kafka

@@ -1,0 +1,160 @@
+#include "cloud-bridge/adapters/rdkafka/tenure.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <future>
+
+#include "proto/base/assert.hpp"
+
+namespace kafka {
+namespace {
+
+// How often an idle producer's callbacks are served.
+constexpr Milliseconds idle_poll{1'000};
+
+}  // namespace
+
+Tenure::Tenure(TenureSettings settings, Membership& membership, std::uint64_t assignment, Emit emit)
+    : settings_(std::move(settings)),
+      membership_(membership),
+      emit_(std::move(emit)),
+      assignment_(assignment),
+      thread_([this] { run(); }) {}
+
+Tenure::~Tenure() {
+  drop();
+  thread_.join();
+}
+
+void Tenure::assigned(std::uint64_t assignment) {
+  const std::lock_guard lock(mutex_);
+  assignment_ = assignment;
+  fenced_ = false;
+  changed_.notify_all();
+}
+
+void Tenure::submit(Generation generation, stream::TransactionId id, stream::Transaction transaction) {
+  const std::lock_guard lock(mutex_);
+  if (!owned_ || generation != generation_) return;
+  ASSERT(!submitted_);
+  submitted_ = {.id = id, .transaction = std::move(transaction)};
+  changed_.notify_all();
+}
+
+void Tenure::drop() {
+  const std::lock_guard lock(mutex_);
+  dropped_ = true;
+  changed_.notify_all();
+}
+
+bool Tenure::dropped() const {
+  const std::lock_guard lock(mutex_);
+  return dropped_;
+}
+
+TenureStatus Tenure::status() const {
+  const std::lock_guard lock(mutex_);
+  const auto state = owned_ ? TenureState::owned : fenced_ ? TenureState::fenced : TenureState::taking;
+  return {.state = state, .last_error = last_error_};
+}
+
+void Tenure::run() {
+  std::unique_lock lock(mutex_);
+  while (!dropped_ || submitted_) {
+    if (submitted_) {
+      const Submitted submitted = *std::exchange(submitted_, std::nullopt);
+      lock.unlock();
+      commit(submitted);
+      lock.lock();
+    } else if (!owned_ && !fenced_ && Clock::now() >= retry_at_) {
+      taken_under_ = assignment_;
+      lock.unlock();
+      take();
+      lock.lock();
+    } else {
+      const auto until = owned_ || fenced_ ? Clock::now() + idle_poll : retry_at_;
+      changed_.wait_until(lock, until);
+      for (const auto& producer : producers_) {
+        if (producer && !submitted_) producer->poll();
+      }
+    }
+  }
+  lock.unlock();
+  for (auto& producer : producers_) producer.reset();
+  emit_(Gone{});
+}
+
+void Tenure::take() {
+  auto progress = try_take();
+  if (!progress) return lose(progress.error());
+  Owned owned{.generation = {}, .progress = std::move(*progress)};
+  {
+    const std::lock_guard lock(mutex_);
+    owned_ = true;
+    generation_ = generation_.next();
+    owned.generation = generation_;
+  }
+  backoff_ = Milliseconds(0);
+  emit_(std::move(owned));
+}
+
+std::expected<std::vector<tillstream::v1::Progress>, Ended> Tenure::try_take() {
+  const auto uncertain = [](std::string reason) {
+    return std::unexpected(Ended{.ending = Ending::uncertain, .reason = std::move(reason)});
+  };
+  if (auto member = membership_.confirm(settings_.partition, settings_.take_limit); !member)
+    return uncertain(member.error());
+  if (auto fenced = fence_all(); fenced.ending != Ending::done) return std::unexpected(std::move(fenced));
+  auto read = read_progress(
+      {.properties = settings_.properties, .topic = settings_.topics.progress, .partition = settings_.partition},
+      settings_.take_limit, [this] { return dropped(); });
+  if (!read) return uncertain(read.error());
+  return std::move(read->progress);
+}
+
+// All turns at once: what one of them left open may have to be aborted first, which takes its time.
+Ended Tenure::fence_all() {
+  std::array<std::future<Ended>, kTurns> endings;
+  for (std::size_t turn = 0; turn < kTurns; ++turn) {
+    auto made = Producer::make(
+        {.properties = settings_.properties,
+         .transactional_id = fmt::format("{}-{}-{}", settings_.topics.progress, settings_.partition, turn),
+         .topics = settings_.topics,
+         .progress_partition = settings_.partition,
+         .transaction_limit = settings_.transaction_limit});
+    if (!made) return {.ending = Ending::uncertain, .reason = made.error()};
+    producers_.at(turn) = std::move(*made);
+    endings.at(turn) = std::async(std::launch::async, [this, producer = producers_.at(turn).get()] {
+      return producer->initialise(settings_.take_limit);
+    });
+  }
+  Ended worst{.ending = Ending::done};
+  for (auto& ending : endings) {
+    if (Ended ended = ending.get(); ended.ending != Ending::done) worst = std::move(ended);
+  }
+  return worst;
+}
+
+void Tenure::commit(const Submitted& submitted) {
+  const Ended ended = producers_.at(turn_)->commit(submitted.transaction);
+  turn_ = (turn_ + 1) % kTurns;
+  if (ended.ending == Ending::done) emit_(Committed{submitted.id});
+  if (ended.ending != Ending::done || ended.spent) lose(ended);
+}
+
+void Tenure::lose(const Ended& ended) {
+  for (auto& producer : producers_) producer.reset();
+  {
+    const std::lock_guard lock(mutex_);
+    owned_ = false;
+    submitted_.reset();
+    fenced_ = ended.ending == Ending::fenced && assignment_ == taken_under_;
+    last_error_ = ended.reason;
+    retry_at_ = Clock::now() + backoff_;
+  }
+  backoff_ = std::clamp(backoff_ * 2, settings_.retry_min, settings_.retry_max);
+  emit_(Lost{ended.reason});
+}
+
+}  // namespace kafka

@@ -1,0 +1,35 @@
+// The topics of the stream, asked of the brokers and made there. What they should be like is decided in
+// cloud-bridge/stream/topic_plan.hpp.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cloud-bridge/adapters/rdkafka/client.hpp"
+#include "cloud-bridge/stream/topic_plan.hpp"
+
+namespace kafka {
+
+struct TopicsSettings {
+  Properties properties;  // the operator's
+  stream::TopicNames names;
+  std::string bridge_id;
+  Milliseconds limit{10'000};  // for each question
+};
+
+// The error: the brokers cannot be asked now. What they refuse to tell stands in the answer.
+[[nodiscard]] std::expected<stream::SeenTopics, std::string> inspect_topics(const TopicsSettings& settings);
+
+// Rights to write that this bridge lacks, in words with their remedy. Found by a transaction that puts one record into
+// each topic and is aborted, so that no reader of committed data sees it. The error as above.
+[[nodiscard]] std::expected<std::vector<std::string>, std::string> find_missing_rights(const TopicsSettings& settings);
+
+// Makes what is missing, and leaves what is there as it is; a progress topic that is made here is told its partitions.
+// Returns what was done, in words.
+[[nodiscard]] std::expected<std::vector<std::string>, std::string> create_topics(
+    const TopicsSettings& settings, const std::vector<stream::TopicPlan>& plans);
+
+}  // namespace kafka
