@@ -21,11 +21,11 @@ namespace {
 // we leave all the same: the running transaction is committed, or was never acked.
 constexpr std::chrono::milliseconds let_go_time{1'500};
 
-void leave_at_last() {
-  std::thread([] {
+void leave_at_last(int status) {
+  std::thread([status] {
     std::this_thread::sleep_for(let_go_time);
     platform::log::warn("leaving without the broker's answer");
-    std::_Exit(app::exit_done);
+    std::_Exit(status);
   }).detach();
 }
 
@@ -37,9 +37,9 @@ int run(const app::Arguments& arguments, const config::Config& config) {
     platform::log::error("{}", started.error());
     return app::exit_failed;
   }
-  process.run();
-  leave_at_last();
-  return app::exit_done;
+  const int status = process.run();
+  leave_at_last(status);
+  return status;
 }
 
 int dispatch(const app::Arguments& arguments, const config::Config& config) {
@@ -52,6 +52,8 @@ int dispatch(const app::Arguments& arguments, const config::Config& config) {
       return app::tail(arguments, config);
     case app::Command::status:
       return app::print_status(config);
+    case app::Command::topics:
+      return app::topics(arguments, config);
     case app::Command::release:
       return app::release(arguments, config);
   }

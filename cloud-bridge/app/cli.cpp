@@ -6,9 +6,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
 #include <iostream>
-#include <limits>
 #include <string_view>
 
 #include "cloud-bridge/app/version.hpp"
@@ -22,8 +20,33 @@ void add_config(CLI::App& verb, Arguments& arguments) {
   verb.add_option("--config", arguments.config, "the configuration, bridge.toml")->required()->type_name("FILE");
 }
 
-constexpr std::array<std::string_view, 5> words = {"run", "check", "tail", "status", "release"};
-constexpr std::array<std::string_view, 5> flags = {"--config", "--from", "--follow", "--help", "--version"};
+void add_topics(CLI::App& topics, Arguments& arguments) {
+  auto* create = topics.add_flag("--create", arguments.create, "make the topics that are missing, then check");
+  auto* check =
+      topics.add_flag("--check", arguments.check_only, "say what is wrong with them; fails when something is");
+  create->excludes(check);
+  topics
+      .add_option("--partitions", arguments.counts.progress_partitions,
+                  "of a progress topic that is made: at most so many bridges share the work, for ever")
+      ->check(CLI::Range(1, 256))
+      ->needs(create)
+      ->capture_default_str();
+  topics.add_option("--events-partitions", arguments.counts.events_partitions, "of an events topic that is made")
+      ->check(CLI::Range(1, 10'000))
+      ->needs(create)
+      ->capture_default_str();
+  topics.add_option("--replication", arguments.counts.replication, "replicas of each topic that is made")
+      ->check(CLI::Range(1, 100))
+      ->needs(create)
+      ->capture_default_str();
+}
+
+constexpr std::array<std::string_view, 6> words = {"run", "check", "tail", "status", "release", "topics"};
+constexpr std::array<std::string_view, 10> flags = {
+    "--config", "--from",  "--follow",      "--help",       "--version",
+    "--create", "--check", "--replication", "--partitions", "--events-partitions"};
+constexpr std::array<std::string_view, 5> flags_with_value = {"--config", "--from", "--replication", "--partitions",
+                                                              "--events-partitions"};
 
 // A flag that nobody knows is always told the nearest one: they are few. A word only when it is near.
 std::string_view known_near(std::string_view word) {
@@ -35,7 +58,7 @@ std::string suggestion(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = std::string_view(argv[i]).substr(0, std::string_view(argv[i]).find('='));
     if (std::ranges::find(words, word) != words.end() || std::ranges::find(flags, word) != flags.end()) {
-      if (word == "--config" || word == "--from") ++i;
+      if (std::ranges::find(flags_with_value, word) != flags_with_value.end()) ++i;
       continue;
     }
     const std::string_view near = known_near(word);
@@ -61,9 +84,11 @@ ParsedArguments parse_arguments(int argc, char** argv) {
   CLI::App* status =
       cli.add_subcommand("status", "print the running bridge's status as JSON; fails when it is not healthy");
   CLI::App* release = cli.add_subcommand("release", "end the quarantine of a gateway id, once only one box uses it");
-  for (CLI::App* verb : {run, check, tail, status, release}) add_config(*verb, arguments);
-  tail->add_option("--from", arguments.from, "begin at this position (default 0: the beginning)")
-      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()))
+  CLI::App* topics = cli.add_subcommand("topics", "check the Kafka topics, or make those that are missing");
+  add_topics(*topics, arguments);
+  for (CLI::App* verb : {run, check, tail, status, release, topics}) add_config(*verb, arguments);
+  tail->add_option("--from", arguments.from,
+                   "begin at this position (default 0: the beginning); Kafka: PARTITION:OFFSET[,…]")
       ->type_name("POSITION");
   tail->add_flag("--follow", arguments.follow, "wait for more at the end");
   release->add_option("ID", arguments.gateway_id, "the gateway id")->required();
@@ -79,6 +104,7 @@ ParsedArguments parse_arguments(int argc, char** argv) {
   if (tail->parsed()) arguments.command = Command::tail;
   if (status->parsed()) arguments.command = Command::status;
   if (release->parsed()) arguments.command = Command::release;
+  if (topics->parsed()) arguments.command = Command::topics;
   return {arguments, exit_done};
 }
 

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "cloud-bridge/stream/topic_plan.hpp"
+
 namespace app {
 
 // Exit statuses, the same in all our programs.
@@ -13,14 +15,17 @@ inline constexpr int exit_failed = 1;
 inline constexpr int exit_wrong_use = 2;
 inline constexpr int exit_bad_config = 78;
 
-enum class Command : std::uint8_t { run, check, tail, status, release };
+enum class Command : std::uint8_t { run, check, tail, status, release, topics };
 
 struct Arguments {
   Command command = Command::run;
   std::string config;
-  std::uint64_t from = 0;  // tail
-  bool follow = false;     // tail
-  std::string gateway_id;  // release
+  std::string from;                 // tail: a position of the stream
+  bool follow = false;              // tail
+  std::string gateway_id;           // release
+  bool create = false;              // topics: make what is missing, then check; else check only
+  bool check_only = false;          // topics: said for its own sake
+  stream::TopicCounts counts = {};  // topics --create
 };
 
 struct ParsedArguments {

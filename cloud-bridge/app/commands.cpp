@@ -2,9 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <csignal>
 #include <cstdio>
+#include <limits>
+#include <optional>
 
+#include "cloud-bridge/adapters/rdkafka/opening.hpp"
+#include "cloud-bridge/adapters/rdkafka/tail.hpp"
 #include "cloud-bridge/adapters/sqlite/tail.hpp"
 #include "cloud-bridge/app/settings.hpp"
 #include "proto/platform/http_client.hpp"
@@ -40,6 +45,20 @@ int fail(std::string_view message) {
   return exit_failed;
 }
 
+int wrong_position(std::string_view given, std::string_view allowed) {
+  fmt::print(stderr, "--from: {} is no position of this stream; {}\n", given, allowed);
+  return exit_wrong_use;
+}
+
+std::optional<std::uint64_t> parse_number(std::string_view text) {
+  constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
+  std::uint64_t number = 0;
+  if (text.empty()) return number;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool whole = parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size();
+  return whole && number <= most ? std::optional(number) : std::nullopt;
+}
+
 }  // namespace
 
 int check(const config::Config& config) {
@@ -58,10 +77,42 @@ int tail(const Arguments& arguments, const config::Config& config) {
   const auto write = [](std::string_view lines) {
     return std::fwrite(lines.data(), 1, lines.size(), stdout) == lines.size() && std::fflush(stdout) == 0;
   };
-  const auto done =
-      sqlite::tail({.path = config.sqlite.path, .from = stream::Position(arguments.from), .follow = arguments.follow},
-                   write, [] { return tail_stopped != 0; });
+  const auto stopped = [] { return tail_stopped != 0; };
+  std::expected<void, std::string> done;
+  if (config.stream_kind == "kafka") {
+    const auto from = kafka::parse_position(arguments.from);
+    if (!from) return wrong_position(arguments.from, "allowed: PARTITION:OFFSET[,PARTITION:OFFSET …], or 0");
+    const auto settings = kafka_settings(config);
+    done = kafka::tail(
+        {.properties = settings.properties, .topic = settings.topics.events, .from = *from, .follow = arguments.follow},
+        write, stopped);
+  } else {
+    const auto from = parse_number(arguments.from);
+    if (!from) return wrong_position(arguments.from, "allowed: a number from 0 on");
+    done = sqlite::tail({.path = config.sqlite.path, .from = stream::Position(*from), .follow = arguments.follow},
+                        write, stopped);
+  }
   return done ? exit_done : fail(done.error());
+}
+
+int topics(const Arguments& arguments, const config::Config& config) {
+  if (config.stream_kind != "kafka") return fail("the stream of this configuration is not Kafka: it has no topics");
+  const auto settings = topics_settings(config);
+  if (arguments.create) {
+    const auto done = kafka::create_topics(settings, stream::plan_topics(settings.names, arguments.counts));
+    if (!done) return fail(done.error());
+    for (const std::string& line : *done) fmt::print("{}\n", line);
+  }
+  const auto looked = kafka::look(settings);
+  if (const auto* unreachable = std::get_if<kafka::Unreachable>(&looked)) return fail(unreachable->reason);
+  if (const auto* refused = std::get_if<kafka::Refused>(&looked)) {
+    for (const std::string& problem : refused->problems) fmt::print(stderr, "{}\n", problem);
+    return exit_failed;
+  }
+  const auto& opened = std::get<kafka::Opened>(looked);
+  for (const std::string& warning : opened.warnings) fmt::print(stderr, "warning: {}\n", warning);
+  fmt::print("the topics are fine; {} progress partitions\n", opened.partitions);
+  return exit_done;
 }
 
 int print_status(const config::Config& config) {

@@ -11,6 +11,8 @@ namespace app {
 [[nodiscard]] int tail(const Arguments& arguments, const config::Config& config);
 // Prints the running bridge's status; exit_failed when it cannot be reached or is not healthy.
 [[nodiscard]] int print_status(const config::Config& config);
+// Makes and checks the topics of a Kafka stream.
+[[nodiscard]] int topics(const Arguments& arguments, const config::Config& config);
 [[nodiscard]] int release(const Arguments& arguments, const config::Config& config);
 
 }  // namespace app

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <utility>
 
+#include "cloud-bridge/app/cli.hpp"
 #include "cloud-bridge/app/settings.hpp"
 #include "cloud-bridge/app/version.hpp"
 #include "cloud-bridge/status/observe.hpp"
@@ -46,43 +47,68 @@ Process::~Process() {
 
 std::expected<void, std::string> Process::start() {
   if (auto started = start_stream(); !started) return started;
-  make_partitions();
   if (auto started = start_admin(); !started) return started;
   wait_for_signal();
   beat();
   stream_->open(*this);
   platform::log::info("tillstream-bridge {} ({}): admin port on {}, stream {}", version, config_.bridge_id,
-                      server_->address(), config_.sqlite.path);
+                      server_->address(), stream_place(config_));
   return {};
 }
 
 std::expected<void, std::string> Process::start_stream() {
-  auto stream = sqlite::SqliteStream::start(
-      stream_settings(config_), [this](std::function<void()> task) { boost::asio::post(io_, std::move(task)); });
+  return config_.stream_kind == "kafka" ? start_kafka() : start_sqlite();
+}
+
+std::expected<void, std::string> Process::start_kafka() {
+  auto settings = kafka_settings(config_);
+  settings.refused = [this](const std::vector<std::string>& problems) { refused(problems); };
+  auto stream = kafka::KafkaStream::start(
+      std::move(settings), [this](std::function<void()> task) { boost::asio::post(io_, std::move(task)); });
   if (!stream) return std::unexpected(stream.error());
   stream_ = std::move(*stream);
   return {};
 }
 
-void Process::make_partitions() {
-  for (std::uint32_t number = 0; number < stream_->partitions(); ++number) {
-    partitions_.push_back(std::make_unique<Partition>(io_, *stream_, *random_, budget_, counters_,
-                                                      group_settings(config_, number, stream_->partitions()),
-                                                      broker_settings(config_, number)));
+void Process::refused(const std::vector<std::string>& problems) {
+  for (const std::string& problem : problems) platform::log::error("{}", problem);
+  platform::log::error("the stream is not one to work with: the bridge ends");
+  exit_status_ = exit_bad_config;
+  stop();
+}
+
+std::expected<void, std::string> Process::start_sqlite() {
+  auto stream = sqlite::SqliteStream::start(
+      stream_settings(config_), [this](std::function<void()> task) { boost::asio::post(io_, std::move(task)); });
+  if (!stream) return std::unexpected(stream.error());
+  reader_ = stream->get();
+  stream_ = std::move(*stream);
+  return {};
+}
+
+Partition& Process::at(stream::Partition partition) {
+  auto& place = partitions_[partition];
+  if (!place) {
+    place = std::make_unique<Partition>(io_, *stream_, *random_, budget_, counters_,
+                                        group_settings(config_, partition.value(), stream_->partitions()),
+                                        broker_settings(config_, partition.value()));
   }
+  return *place;
 }
 
 std::expected<void, std::string> Process::start_admin() {
   auto token = read_token(config_.admin.token_file);
   if (!token) return std::unexpected(token.error());
-  feed_ = std::make_unique<net::EventFeed>(
-      io_, *stream_, [this] { return stream_->status().last_position.value_or(stream::Position(0)); },
-      config_.admin.readers_max);
+  if (reader_ != nullptr) {
+    feed_ = std::make_unique<net::EventFeed>(
+        io_, *reader_, [this] { return stream_->status().last_position.value_or(stream::Position(0)); },
+        config_.admin.readers_max);
+  }
   admin_ = std::make_unique<net::Admin>(
       net::AdminSources{.snapshot = [this] { return snapshot(); },
                         .limits = status_limits(),
                         .release = [this](const std::string& gateway_id) { return release(gateway_id); }},
-      *feed_, *token);
+      feed_.get(), *token);
   auto server = platform::start_http_server(
       io_, http_settings(config_),
       [this](const platform::HttpRequest& request, const std::shared_ptr<platform::Responder>& responder) {
@@ -93,9 +119,10 @@ std::expected<void, std::string> Process::start_admin() {
   return {};
 }
 
-void Process::run() {
+int Process::run() {
   platform::notify_supervisor("READY=1");
   io_.run();
+  return exit_status_;
 }
 
 // --- the stream's calls --------------------------------------------------------------------------
@@ -141,18 +168,18 @@ status::Snapshot Process::snapshot() {
   snapshot.uptime = std::chrono::duration_cast<std::chrono::milliseconds>(now.instant - started_.instant);
   snapshot.broker.url = broker_url(config_);
   snapshot.stream_kind = config_.stream_kind;
-  snapshot.stream_path = config_.sqlite.path;
+  snapshot.stream_path = stream_place(config_);
   snapshot.stream = stream_->status();
   snapshot.budget_bytes = budget_.bytes_max();
   snapshot.budget_bytes_used = budget_.used();
-  snapshot.readers = feed_->readers();
+  snapshot.readers = feed_ ? feed_->readers() : 0;
   snapshot.readers_max = config_.admin.readers_max;
   snapshot.http_connections = server_->connections();
   snapshot.http_refused_connections = server_->refused_connections();
   snapshot.http_refused_requests = server_->refused_requests();
   snapshot.counters = counters_;
   status::Observation observation(snapshot, now);
-  for (const auto& partition : partitions_) {
+  for (const auto& [number, partition] : partitions_) {
     observation.add(partition->group());
     const paho::Counters counters = partition->connection_counters();
     snapshot.broker.messages_dropped += counters.messages_dropped;
@@ -165,7 +192,7 @@ status::Snapshot Process::snapshot() {
 }
 
 std::string Process::release(const std::string& gateway_id) {
-  for (const auto& partition : partitions_) {
+  for (const auto& [number, partition] : partitions_) {
     const bridge::Release outcome = partition->group().release(gateway_id, platform::now());
     partition->pump();
     if (outcome == bridge::Release::not_quarantined) return "not_quarantined";
@@ -218,7 +245,7 @@ void Process::reload() {
   admin_->set_limits(status_limits());
   if (auto reloaded = server_->reload_tls(); !reloaded)
     platform::log::error("admin.tls: {}; the old one stays", reloaded.error());
-  for (const auto& partition : partitions_) {
+  for (const auto& [number, partition] : partitions_) {
     if (reconnect) partition->reconnect(broker_settings(config_, partition->number().value()));
   }
   platform::log::info("configuration and certificates read again");
@@ -228,7 +255,7 @@ void Process::stop() {
   if (std::exchange(stopping_, true)) return;
   platform::log::info("stopping");
   platform::notify_supervisor("STOPPING=1");
-  for (const auto& partition : partitions_) {
+  for (const auto& [number, partition] : partitions_) {
     partition->group().stop();
     partition->pump();
   }
@@ -241,7 +268,7 @@ void Process::stop() {
 
 void Process::stop_when_idle() {
   if (!stopping_) return;
-  for (const auto& partition : partitions_) {
+  for (const auto& [number, partition] : partitions_) {
     if (!partition->group().idle()) return;
   }
   close_down();
@@ -255,9 +282,9 @@ void Process::close_down() {
   stop_timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) io_.stop();
   });
-  feed_->stop();
+  if (feed_) feed_->stop();
   server_->stop();
-  for (const auto& partition : partitions_) partition->disconnect();
+  for (const auto& [number, partition] : partitions_) partition->disconnect();
   stream_->close([this] { io_.stop(); });
 }
 

@@ -9,12 +9,14 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <expected>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "cloud-bridge/adapters/net/admin.hpp"
 #include "cloud-bridge/adapters/net/event_feed.hpp"
+#include "cloud-bridge/adapters/rdkafka/kafka_stream.hpp"
 #include "cloud-bridge/adapters/sqlite/sqlite_stream.hpp"
 #include "cloud-bridge/app/partition.hpp"
 #include "cloud-bridge/config/config.hpp"
@@ -32,8 +34,8 @@ class Process final : public stream::Owner {
 
   // Opens the stream and the admin port. The error is for people.
   [[nodiscard]] std::expected<void, std::string> start();
-  // Until a signal ends it.
-  void run();
+  // Until a signal ends it, or the stream turns out to be none to work with. The exit status.
+  [[nodiscard]] int run();
 
  private:
   void on_owned(stream::Partition partition, std::vector<tillstream::v1::Progress> progress) override;
@@ -42,9 +44,12 @@ class Process final : public stream::Owner {
   void on_ready(stream::Partition partition) override;
 
   [[nodiscard]] std::expected<void, std::string> start_stream();
+  [[nodiscard]] std::expected<void, std::string> start_sqlite();
+  [[nodiscard]] std::expected<void, std::string> start_kafka();
+  void refused(const std::vector<std::string>& problems);
   [[nodiscard]] std::expected<void, std::string> start_admin();
-  void make_partitions();
-  [[nodiscard]] Partition& at(stream::Partition partition) { return *partitions_.at(partition.value()); }
+  // Made when it is asked for first.
+  [[nodiscard]] Partition& at(stream::Partition partition);
   [[nodiscard]] status::Snapshot snapshot();
   [[nodiscard]] status::Limits status_limits() const;
   [[nodiscard]] std::string release(const std::string& gateway_id);
@@ -65,13 +70,15 @@ class Process final : public stream::Owner {
   std::unique_ptr<base::Random> random_;
   bridge::Budget budget_;
   bridge::Counters counters_;
-  std::unique_ptr<sqlite::SqliteStream> stream_;
-  std::vector<std::unique_ptr<Partition>> partitions_;
+  std::unique_ptr<stream::Stream> stream_;
+  stream::StreamReader* reader_ = nullptr;  // part of the stream; none: it is read by other means
+  std::map<stream::Partition, std::unique_ptr<Partition>> partitions_;
   std::unique_ptr<net::EventFeed> feed_;
   std::unique_ptr<net::Admin> admin_;
   std::unique_ptr<platform::HttpServer> server_;
   bool stopping_ = false;
   bool closing_ = false;
+  int exit_status_ = 0;
 };
 
 }  // namespace app

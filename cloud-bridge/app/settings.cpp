@@ -46,6 +46,34 @@ sqlite::SqliteStreamSettings stream_settings(const config::Config& config) {
   return settings;
 }
 
+kafka::KafkaStreamSettings kafka_settings(const config::Config& config) {
+  kafka::KafkaStreamSettings settings;
+  settings.properties = config.kafka.properties;
+  settings.properties.emplace_back("bootstrap.servers", config.kafka.bootstrap_servers);
+  settings.topics = {.events = config.kafka.events_topic,
+                     .gateways = config.kafka.gateways_topic,
+                     .progress = config.kafka.progress_topic,
+                     .dead_letters = config.kafka.dead_letter_topic};
+  settings.bridge_id = config.bridge_id;
+  settings.session_timeout = config.kafka.session_timeout;
+  return settings;
+}
+
+kafka::TopicsSettings topics_settings(const config::Config& config) {
+  const auto stream = kafka_settings(config);
+  return {.properties = stream.properties,
+          .names = {.events = stream.topics.events,
+                    .gateways = stream.topics.gateways,
+                    .progress = stream.topics.progress,
+                    .dead_letters = stream.topics.dead_letters},
+          .bridge_id = stream.bridge_id};
+}
+
+std::string stream_place(const config::Config& config) {
+  if (config.stream_kind == "sqlite") return config.sqlite.path;
+  return fmt::format("{} at {}", config.kafka.events_topic, config.kafka.bootstrap_servers);
+}
+
 bridge::ShardGroupSettings group_settings(const config::Config& config, std::uint32_t partition,
                                           std::uint32_t partitions) {
   bridge::ShardGroupSettings settings;
@@ -99,6 +127,7 @@ std::vector<std::string_view> keys_that_need_a_restart(const config::Config& run
   compare("bridge.id", running.bridge_id, fresh.bridge_id);
   compare("stream.kind", running.stream_kind, fresh.stream_kind);
   compare("stream.sqlite", running.sqlite, fresh.sqlite);
+  compare("stream.kafka", running.kafka, fresh.kafka);
   compare("limits", running.limits, fresh.limits);
   compare("admin.listen", running.admin.listen, fresh.admin.listen);
   compare("admin.tls", running.admin.tls, fresh.admin.tls);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cloud-bridge/adapters/paho/connection.hpp"
+#include "cloud-bridge/adapters/rdkafka/kafka_stream.hpp"
 #include "cloud-bridge/adapters/sqlite/sqlite_stream.hpp"
 #include "cloud-bridge/bridge/shard_group.hpp"
 #include "cloud-bridge/config/config.hpp"
@@ -17,6 +18,10 @@ namespace app {
 [[nodiscard]] std::string broker_url(const config::Config& config);
 [[nodiscard]] paho::Settings broker_settings(const config::Config& config, std::uint32_t partition);
 [[nodiscard]] sqlite::SqliteStreamSettings stream_settings(const config::Config& config);
+[[nodiscard]] kafka::KafkaStreamSettings kafka_settings(const config::Config& config);
+[[nodiscard]] kafka::TopicsSettings topics_settings(const config::Config& config);
+// Where the stream is, for people: the file, or brokers and topic.
+[[nodiscard]] std::string stream_place(const config::Config& config);
 [[nodiscard]] bridge::ShardGroupSettings group_settings(const config::Config& config, std::uint32_t partition,
                                                         std::uint32_t partitions);
 [[nodiscard]] platform::HttpSettings http_settings(const config::Config& config);

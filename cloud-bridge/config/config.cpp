@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <fstream>
+#include <set>
 #include <utility>
 
 #include "proto/handoff/topics.hpp"
@@ -86,14 +89,52 @@ SqliteStream read_sqlite(SettingsTable table) {
           .wal_bytes_max = table.bytes("wal_max", "256MiB", 8 * mib, 64 * 1024 * mib)};
 }
 
+// What exactly-once and order rest on, and what the bridge says itself.
+constexpr std::array<std::string_view, 24> kOwnProperties = {"transactional.id",
+                                                             "transaction.timeout.ms",
+                                                             "acks",
+                                                             "request.required.acks",
+                                                             "enable.idempotence",
+                                                             "enable.gapless.guarantee",
+                                                             "isolation.level",
+                                                             "partitioner",
+                                                             "max.in.flight",
+                                                             "max.in.flight.requests.per.connection",
+                                                             "message.timeout.ms",
+                                                             "delivery.timeout.ms",
+                                                             "retries",
+                                                             "message.send.max.retries",
+                                                             "bootstrap.servers",
+                                                             "metadata.broker.list",
+                                                             "group.id",
+                                                             "group.instance.id",
+                                                             "partition.assignment.strategy",
+                                                             "session.timeout.ms",
+                                                             "heartbeat.interval.ms",
+                                                             "enable.auto.commit",
+                                                             "enable.auto.offset.store",
+                                                             "auto.offset.reset"};
+
+void check_properties(const KafkaStream& kafka, SettingsTable table) {
+  for (const auto& [name, value] : kafka.properties) {
+    if (std::find(kOwnProperties.begin(), kOwnProperties.end(), name) == kOwnProperties.end()) continue;
+    table.error("properties", fmt::format("sets {}, which the bridge sets itself; allowed: librdkafka's other "
+                                          "properties, such as security.protocol, sasl.*, ssl.*",
+                                          name));
+  }
+}
+
 KafkaStream read_kafka(SettingsTable table) {
-  return {.bootstrap_servers = table.text("bootstrap_servers", "127.0.0.1:9092", check_not_empty),
-          .events_topic = table.text("events_topic", "tillstream.events", check_topic),
-          .gateways_topic = table.text("gateways_topic", "tillstream.gateways", check_topic),
-          .progress_topic = table.text("progress_topic", "tillstream.progress", check_topic),
-          .dead_letter_topic = table.text("dead_letter_topic", "tillstream.dead-letter", check_topic),
-          .format = table.word("format", "json", {"json", "protobuf"}),
-          .properties = table.free_texts("properties")};
+  KafkaStream kafka{.bootstrap_servers = table.text("bootstrap_servers", "127.0.0.1:9092", check_not_empty),
+                    .events_topic = table.text("events_topic", "tillstream.events", check_topic),
+                    .gateways_topic = table.text("gateways_topic", "tillstream.gateways", check_topic),
+                    .progress_topic = table.text("progress_topic", "tillstream.progress", check_topic),
+                    .dead_letter_topic = table.text("dead_letter_topic", "tillstream.dead-letter", check_topic),
+                    .format = table.word("format", "json", {"json", "protobuf"}),
+                    .session_timeout = table.duration("session_timeout", "6s", 1s, 5min),
+                    .properties = table.free_texts("properties")};
+  check_properties(kafka, table);
+  return kafka;
 }
 
 Limits read_limits(SettingsTable table) {
@@ -134,8 +175,14 @@ void check_together(const Config& config, SettingsTable root) {
     root.table("limits").error("transaction_bytes",
                                "is more than half of memory; one transaction gathers while another commits");
   }
-  if (config.stream_kind == "kafka") {
-    root.table("stream").error("kind", "is \"kafka\", which this build does not have; allowed: \"sqlite\"");
+  if (config.stream_kind == "kafka" && config.kafka.format == "protobuf") {
+    root.table("stream").table("kafka").error("format", "is \"protobuf\", which is not there yet; allowed: \"json\"");
+  }
+  const std::set<std::string> topics{config.kafka.events_topic, config.kafka.gateways_topic,
+                                     config.kafka.progress_topic, config.kafka.dead_letter_topic};
+  if (topics.size() < 4) {
+    root.table("stream").table("kafka").error("events_topic",
+                                              "names a topic that another key names, too; allowed: four topics");
   }
 }
 

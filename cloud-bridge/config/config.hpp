@@ -50,7 +50,10 @@ struct KafkaStream {
   std::string progress_topic;
   std::string dead_letter_topic;
   std::string format;
+  std::chrono::milliseconds session_timeout{0};  // a bridge that is silent for so long loses its partitions
   std::vector<std::pair<std::string, std::string>> properties;
+
+  friend bool operator==(const KafkaStream&, const KafkaStream&) = default;
 };
 
 struct Limits {

@@ -43,7 +43,7 @@ bool known_path(std::string_view path) {
 
 }  // namespace
 
-Admin::Admin(AdminSources sources, EventFeed& feed, std::string token)
+Admin::Admin(AdminSources sources, EventFeed* feed, std::string token)
     : sources_(std::move(sources)), feed_(feed), access_("") {
   set_token(std::move(token));
 }
@@ -93,7 +93,11 @@ void Admin::health(const platform::HttpRequest& request, platform::Responder& re
 }
 
 void Admin::events(const platform::HttpRequest& request, platform::Responder& responder) {
-  if (feed_.full()) {
+  if (feed_ == nullptr) {
+    return responder.send(platform::error_response(
+        404, "not_here", "this stream is read with Kafka's own tools, with isolation.level=read_committed"));
+  }
+  if (feed_->full()) {
     auto refusal = platform::error_response(503, "too_many_readers", "the limit of readers is reached");
     refusal.headers.emplace_back("Retry-After", "5");
     // Else readers that are turned away would hold the connections that health and metrics need.
@@ -111,7 +115,7 @@ void Admin::events(const platform::HttpRequest& request, platform::Responder& re
       return responder.send(platform::error_response(400, "invalid_field", "from is no position: a number from 0 on"));
     from = stream::Position(*position);
   }
-  feed_.open(responder.stream(), from);
+  feed_->open(responder.stream(), from);
 }
 
 void Admin::post(const platform::HttpRequest& request, platform::Responder& responder) {

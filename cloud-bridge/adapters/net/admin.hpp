@@ -35,8 +35,8 @@ struct AdminSources {
 
 class Admin {
  public:
-  // The feed must outlive it.
-  Admin(AdminSources sources, EventFeed& feed, std::string token);
+  // The feed must outlive it; none: the stream is read by other means.
+  Admin(AdminSources sources, EventFeed* feed, std::string token);
 
   void on_request(const platform::HttpRequest& request, platform::Responder& responder);
   void set_limits(status::Limits limits) { sources_.limits = limits; }
@@ -49,7 +49,7 @@ class Admin {
   void events(const platform::HttpRequest& request, platform::Responder& responder);
 
   AdminSources sources_;
-  EventFeed& feed_;
+  EventFeed* feed_;
   platform::AdminAccess access_;
   bool has_token_ = false;
 };

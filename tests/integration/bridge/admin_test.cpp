@@ -35,7 +35,7 @@ class Rig {
                     [](const std::string& id) {
                       return id == "shop-1" ? std::string("released") : std::string("unknown");
                     }},
-               *feed_, token) {
+               feed_.get(), token) {
     platform::HttpSettings settings;
     settings.listen = "127.0.0.1:0";
     server_ = std::move(*platform::start_http_server(

@@ -123,8 +123,21 @@ TEST_CASE("config: the admin port leaves this machine only with tls and a token"
   CHECK(errors(open + tls + token).empty());
 }
 
+TEST_CASE("config: properties of librdkafka that exactly-once rests on are the bridge's own") {
+  for (const std::string name :
+       {"transactional.id", "acks", "enable.idempotence", "isolation.level", "partitioner", "bootstrap.servers",
+        "max.in.flight.requests.per.connection", "max.in.flight", "message.timeout.ms", "group.id"}) {
+    const auto found = errors("[stream.kafka]\nproperties = { \"" + name + "\" = \"1\" }\n");
+    CHECK_MESSAGE(says(found, "sets " + name), name);
+  }
+  CHECK(errors("[stream.kafka]\nproperties = { \"sasl.username\" = \"u\", \"ssl.ca.location\" = \"c\" }\n").empty());
+}
+
 TEST_CASE("config: what this build does not have, or what cannot work together, is refused") {
-  CHECK(says(errors("[stream]\nkind = \"kafka\"\n"), "stream.kind"));
+  const std::string kafka = "[stream]\nkind = \"kafka\"\n[stream.kafka]\n";
+  CHECK(errors(kafka).empty());
+  CHECK(says(errors(kafka + "format = \"protobuf\"\n"), "stream.kafka.format"));
+  CHECK(says(errors(kafka + "events_topic = \"a\"\nprogress_topic = \"a\"\n"), "another key names"));
   CHECK(says(errors("[limits]\nmemory = \"8MiB\"\n"), "limits.transaction_bytes"));
 }
 

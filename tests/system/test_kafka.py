@@ -1,0 +1,92 @@
+"""The Kafka stream on a real Kafka: exactly once, in order, whoever dies."""
+import json
+
+import pytest
+
+import kafka as k
+import rig as r
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    made = k.start(tmp_path_factory.mktemp("kafka"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def kafka_rig(make_rig, tmp_path, request):
+    """A rig on topics of the test's own in the module's cluster."""
+    cluster = request.getfixturevalue("cluster")
+
+    def make(**kafka):
+        prefix = tmp_path.name.replace("_", "-")[:60]
+        names = {"events_topic": f"{prefix}.events", "gateways_topic": f"{prefix}.gateways",
+                 "progress_topic": f"{prefix}.progress", "dead_letter_topic": f"{prefix}.dead"}
+        rig = make_rig(bridge=k.overrides(cluster, **names, **kafka), start=False)
+        rig.names = names
+        rig.stream = k.KafkaStream(cluster)
+        rig.stream.topic = k.Topic(cluster.bootstrap, names["events_topic"])
+        k.create_topics(rig.bridge.config)
+        for process in (rig.broker, rig.bridge, rig.gateway):
+            rig.begin(process)
+        return rig
+
+    return make
+
+
+def test_a_tap_reaches_the_topic_with_its_headers_and_the_journal_hears_of_it(kafka_rig):
+    rig = kafka_rig()
+    status, answer = rig.gateway.submit(r.sale("T1", "1", 1250))
+    assert status == 201
+    r.wait_for("the event in the topic", lambda: rig.stream.count() == 1)
+    row = [row for row in rig.stream.rows() if row["type"] == "sale"][0]
+    event = json.loads(row["value"])
+    headers = {name: value.decode() for name, value in row["headers"]}
+    assert row["event_id"] == answer["event_id"] and row["key"] == "shop-0001/T1"
+    assert headers["ce_id"] == answer["event_id"] and headers["ce_type"] == "tillstream.sale"
+    assert headers["ce_sequence"] == f"{answer['seq']:020d}" and headers["ce_partitionkey"] == row["key"]
+    assert headers["content-type"] == "application/json" and event["amount_minor"] == 1250
+    r.wait_for("the ack at the gateway", lambda: rig.gateway.status()["pending_events"] == 0)
+    status, out, err = k.tillstream_bridge("tail", "--config", rig.bridge.config)
+    assert status == 0, err
+    assert answer["event_id"] in [json.loads(line)["event_id"] for line in out.splitlines()]
+
+
+def test_nothing_is_lost_or_doubled_when_the_bridge_is_killed_again_and_again(kafka_rig, seed):
+    rig = kafka_rig()
+    rig.tap(3)
+    for _ in range(4):
+        rig.wait_told(40)
+        r.time.sleep(seed.uniform(0, 0.4))
+        rig.restart(rig.bridge)
+    rig.wait_told(40)
+    rig.settle(120)
+
+
+def test_two_bridges_share_the_work_and_one_takes_over_when_the_other_is_killed(kafka_rig, tmp_path):
+    rig = kafka_rig()
+    second = r.Bridge(tmp_path, rig.broker.port, name="bridge-2", overrides=rig.bridge.tables)
+    second.tables["bridge"]["id"] = "bridge-2"
+    second.tables["admin"]["listen"] = f"127.0.0.1:{second.admin_port}"
+    second.config.write_text(r.toml(second.tables))
+    rig.others.append(second)
+    rig.begin(second)
+    rig.tap(3)
+    rig.wait_told(60)
+    rig.bridge.kill9()
+    rig.wait_told(60)
+    rig.settle(120)
+
+
+@pytest.mark.parametrize("spoil, says", [
+    (lambda rig, cluster: rig.bridge.tables["stream.kafka"].update(events_topic="not-there"), "topic not-there is missing"),
+    (lambda rig, cluster: rig.bridge.tables["stream.kafka"].update(progress_topic=rig.names["gateways_topic"] + ".x"), "is missing"),
+])
+def test_topics_that_are_wrong_are_named_and_the_bridge_does_not_run(kafka_rig, cluster, spoil, says):
+    rig = kafka_rig()
+    rig.bridge.kill9()
+    spoil(rig, cluster)
+    rig.bridge.config.write_text(r.toml(rig.bridge.tables))
+    status, _, err = k.tillstream_bridge("run", "--config", rig.bridge.config)
+    assert status == 78 and says in err, err
