@@ -89,8 +89,9 @@ std::expected<void, std::string> Process::start_sqlite() {
 Partition& Process::at(stream::Partition partition) {
   auto& place = partitions_[partition];
   if (!place) {
-    place = std::make_unique<Partition>(io_, *stream_, *random_, budget_, counters_,
-                                        group_settings(config_, partition.value(), stream_->partitions()),
+    auto settings = group_settings(config_, partition.value(), stream_->partitions());
+    settings.sizes = stream_->size_limits();
+    place = std::make_unique<Partition>(io_, *stream_, *random_, budget_, counters_, std::move(settings),
                                         broker_settings(config_, partition.value()));
   }
   return *place;

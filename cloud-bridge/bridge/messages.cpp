@@ -176,7 +176,8 @@ void ShardGroup::put_notices(Bundle& bundle, const handoff::Publish& publish, ba
   }
 }
 
-// A record that cannot be shown to consumers leaves a notice in its place, and itself as a dead letter.
+// A record that cannot be shown to consumers, or that the stream is too small for, leaves a notice in its place, and
+// itself as a dead letter.
 void ShardGroup::publish_row(Bundle& bundle, const handoff::Publish& publish, const handoff::PublishedRow& row,
                              base::Now now) {
   const stream::Publication publication{.gateway_id = publish.progress.gateway_id,
@@ -184,15 +185,18 @@ void ShardGroup::publish_row(Bundle& bundle, const handoff::Publish& publish, co
                                         .seq = row.seq,
                                         .published_at = now.utc,
                                         .possible_repeat = publish.possible_repeat};
-  const auto event = stream::decode_event(row.record);
-  if (event) {
-    bundle.records.push_back(stream::render_event(*event, publication));
+  auto error = stream::DecodeError::too_large;
+  if (const auto event = stream::decode_event(row.record); !event) {
+    error = event.error();
+  } else if (stream::Record record = stream::render_event(*event, publication);
+             stream::size_of(record) <= settings_.sizes.record_bytes) {
+    bundle.records.push_back(std::move(record));
     return;
   }
   ++counters_.poison_records;
-  bundle.records.push_back(stream::event_unreadable_notice(publication, event.error(), row.record, hasher_));
-  dead_letter(bundle, publication.gateway_id, "", stream::word(event.error()), base::to_hex(publish.epoch.view()),
-              row.record, now);
+  bundle.records.push_back(stream::event_unreadable_notice(publication, error, row.record, hasher_));
+  dead_letter(bundle, publication.gateway_id, "", stream::word(error), base::to_hex(publish.epoch.view()), row.record,
+              now);
 }
 
 void ShardGroup::dead_letter(Bundle& bundle, std::string_view gateway_id, std::string_view topic,
@@ -205,6 +209,8 @@ void ShardGroup::dead_letter(Bundle& bundle, std::string_view gateway_id, std::s
     ++counters_.dead_letters_known;
     return;
   }
+  // Its digest and size tell of it all the same.
+  if (stream::size_of(letter) > settings_.sizes.dead_letter_bytes) letter.payload.reset();
   bundle.dead_letters.push_back(std::move(letter));
 }
 

@@ -90,7 +90,7 @@ SqliteStream read_sqlite(SettingsTable table) {
 }
 
 // What exactly-once and order rest on, and what the bridge says itself.
-constexpr std::array<std::string_view, 24> kOwnProperties = {"transactional.id",
+constexpr std::array<std::string_view, 25> kOwnProperties = {"transactional.id",
                                                              "transaction.timeout.ms",
                                                              "acks",
                                                              "request.required.acks",
@@ -104,6 +104,7 @@ constexpr std::array<std::string_view, 24> kOwnProperties = {"transactional.id",
                                                              "delivery.timeout.ms",
                                                              "retries",
                                                              "message.send.max.retries",
+                                                             "message.max.bytes",
                                                              "bootstrap.servers",
                                                              "metadata.broker.list",
                                                              "group.id",

@@ -39,6 +39,12 @@ bool is_id(std::string_view bytes) { return bytes.empty() || bytes.size() == kUu
 
 std::string key_of(const DeadLetter& letter) { return letter.gateway_id + "/" + letter.epoch + "/" + letter.digest; }
 
+std::size_t size_of(const DeadLetter& letter) {
+  std::size_t bytes = key_of(letter).size() + (letter.payload ? letter.payload->size() : 0);
+  each_header(letter, [&bytes](std::string_view name, std::string_view value) { bytes += name.size() + value.size(); });
+  return bytes;
+}
+
 bool may_keep(base::BytesView payload) {
   if (payload.empty() || payload.size() > kDeadLetterBytesMax || may_hold_card_number(payload)) return false;
   tillstream::v1::Event event;

@@ -52,6 +52,9 @@ void each_header(const DeadLetter& letter, Visit&& visit) {
   given("bytes", std::to_string(letter.size));
 }
 
+// Bytes of key, headers and payload together.
+[[nodiscard]] std::size_t size_of(const DeadLetter& letter);
+
 // Whether these bytes may be kept at rest (see above).
 [[nodiscard]] bool may_keep(base::BytesView payload);
 

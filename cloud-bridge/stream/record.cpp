@@ -96,6 +96,12 @@ Record render_event(const Event& event, const Publication& publication) {
   return record;
 }
 
+std::size_t size_of(const Record& record) {
+  std::size_t bytes = record.key.size() + record.value.size();
+  each_header(record, [&bytes](std::string_view name, std::string_view value) { bytes += name.size() + value.size(); });
+  return bytes;
+}
+
 void append_headers_json(std::string& out, const Record& record) {
   base::JsonObject json(out);
   each_header(record, [&json](std::string_view name, std::string_view value) { json.text(name, value); });

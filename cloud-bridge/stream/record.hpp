@@ -76,6 +76,9 @@ void each_header(const Record& record, Visit&& visit) {
   visit(std::string_view("ce_dataschema"), std::string_view("/schemas/event/1"));
 }
 
+// Bytes of key, headers and value together.
+[[nodiscard]] std::size_t size_of(const Record& record);
+
 // The headers as one flat JSON object, in their order: the embedded stream's column.
 void append_headers_json(std::string& out, const Record& record);
 

@@ -33,6 +33,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -104,6 +105,13 @@ struct Transaction {
   }
 };
 
+// What the stream takes in one piece: key, headers and value together. What is larger would fail its whole transaction,
+// again and again.
+struct SizeLimits {
+  std::size_t record_bytes = std::numeric_limits<std::size_t>::max();
+  std::size_t dead_letter_bytes = std::numeric_limits<std::size_t>::max();
+};
+
 // What a stream tells its owner.
 class Owner {
  public:
@@ -147,6 +155,8 @@ class Stream {
   [[nodiscard]] virtual bool may_begin(Partition partition) const = 0;
   // Starts committing; on_committed or on_lost follows. Only when may_begin(), and never with an empty transaction.
   virtual void begin(Partition partition, TransactionId id, Transaction transaction) = 0;
+  // Known when on_owned is called first, and fixed from then on.
+  [[nodiscard]] virtual SizeLimits size_limits() const { return {}; }
   [[nodiscard]] virtual Status status() const = 0;
   // Finishes what is under way, then calls `done`; nothing is called afterwards.
   virtual void close(std::function<void()> done) = 0;

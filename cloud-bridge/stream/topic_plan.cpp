@@ -16,6 +16,8 @@ using Settings = std::vector<std::pair<std::string, std::string>>;
 constexpr std::array kRoles{TopicRole::events, TopicRole::gateways, TopicRole::progress, TopicRole::dead_letters};
 constexpr std::size_t kKafkaOverhead = 1024;
 constexpr std::size_t kMessageBytesDefault = 1'048'588;
+// A notice, a gateway's progress with all its runs, its row: each is smaller.
+constexpr std::size_t kMessageBytesMin = 8 * 1024;
 constexpr std::uint32_t kReplicasForTwo = 3;
 
 const std::string& name_of(const TopicNames& names, TopicRole role) {
@@ -90,6 +92,12 @@ void find_topic_problems(std::vector<std::string>& problems, TopicRole role, con
     problems.push_back(fmt::format("topic {} is missing; tillstream-bridge topics --create makes it", name));
   } else {
     find_policy_problem(problems, role, name, topic);
+    if (batch_bytes_max(topic) < kMessageBytesMin) {
+      problems.push_back(
+          fmt::format("topic {}: max.message.bytes is {}: not even a notice of a record that is too large fits; set it "
+                      "to {} or more",
+                      name, batch_bytes_max(topic), kMessageBytesMin));
+    }
     const auto needed = number(setting(topic, "min.insync.replicas"));
     if (needed && *needed > topic.replication) {
       problems.push_back(
@@ -167,9 +175,13 @@ std::vector<std::string> find_warnings(const TopicNames& names, const SeenTopics
   return warnings;
 }
 
-std::size_t record_bytes_max(const SeenTopic& events) {
-  const auto bytes = number(setting(events, "max.message.bytes")).value_or(kMessageBytesDefault);
-  return bytes > kKafkaOverhead ? static_cast<std::size_t>(bytes) - kKafkaOverhead : 0;
+std::size_t batch_bytes_max(const SeenTopic& topic) {
+  return static_cast<std::size_t>(number(setting(topic, "max.message.bytes")).value_or(kMessageBytesDefault));
+}
+
+std::size_t record_bytes_max(const SeenTopic& topic) {
+  const std::size_t bytes = batch_bytes_max(topic);
+  return bytes > kKafkaOverhead ? bytes - kKafkaOverhead : 0;
 }
 
 std::string render_layout(std::uint32_t partitions) { return fmt::format(R"({{"partitions":{}}})", partitions); }

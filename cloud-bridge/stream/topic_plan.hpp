@@ -64,8 +64,10 @@ struct SeenTopics {
 // What works and is unwise.
 [[nodiscard]] std::vector<std::string> find_warnings(const TopicNames& names, const SeenTopics& seen);
 
-// The largest record that the events topic takes, with room for what Kafka adds to it.
-[[nodiscard]] std::size_t record_bytes_max(const SeenTopic& events);
+// The largest record that a topic takes, with room for what Kafka adds to it.
+[[nodiscard]] std::size_t record_bytes_max(const SeenTopic& topic);
+// What a topic takes in one batch of records: the brokers apply a topic's limit to whole batches.
+[[nodiscard]] std::size_t batch_bytes_max(const SeenTopic& topic);
 
 // The record of the progress topic that says how many partitions it was made with. No gateway has an id like that.
 inline constexpr std::string_view kLayoutKey = "#layout";

@@ -6,6 +6,7 @@ import sys
 import uuid
 
 import confluent_kafka
+from confluent_kafka.admin import AdminClient, ConfigResource
 
 import rig as r
 
@@ -45,6 +46,12 @@ def create_topics(config, replication=1):
     status, out, err = tillstream_bridge("topics", "--create", "--config", config, "--replication", replication,
                                          "--partitions", PROGRESS_PARTITIONS, "--events-partitions", 3)
     assert status == 0, out + err
+
+
+def alter_topic(bootstrap, name, settings):
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for done in admin.alter_configs([ConfigResource(ConfigResource.Type.TOPIC, name, set_config=settings)]).values():
+        done.result(30)
 
 
 class Topic:

@@ -90,3 +90,27 @@ def test_topics_that_are_wrong_are_named_and_the_bridge_does_not_run(kafka_rig, 
     rig.bridge.config.write_text(r.toml(rig.bridge.tables))
     status, _, err = k.tillstream_bridge("run", "--config", rig.bridge.config)
     assert status == 78 and says in err, err
+
+
+def test_records_larger_than_the_topic_takes_become_dead_letters_and_the_line_goes_on(kafka_rig, cluster):
+    """One that is too large leaves a notice in its place; many that fit one by one and not in one batch all arrive."""
+    rig = kafka_rig()
+    k.alter_topic(cluster.bootstrap, rig.names["events_topic"], {"max.message.bytes": "8192"})
+    rig.bridge.kill9()
+    notes = lambda count: {f"note{i}": "x" * 500 for i in range(count)}  # noqa: E731
+    for number in range(40):
+        status, answer = rig.gateway.submit(r.sale("T1", f"fits-{number}", 100, attributes=notes(5)))
+        assert status == 201, answer
+    status, large = rig.gateway.submit(r.sale("T1", "large", 100, attributes=notes(16)))
+    assert status == 201, large
+    status, after = rig.gateway.submit(r.sale("T1", "after", 100))
+    assert status == 201, after
+    rig.begin(rig.bridge)
+    r.wait_for("the acks at the gateway", lambda: rig.gateway.status()["pending_events"] == 0, 60)
+    rows = [row for row in rig.stream.rows() if row["seq"] is not None]
+    assert [row["seq"] for row in rows] == list(range(1, after["seq"] + 1))
+    notice = json.loads(rows[large["seq"] - 1]["value"])
+    assert (notice["notice"], notice["detail_reason"]) == ("event_unreadable", "too_large")
+    letters = k.Topic(cluster.bootstrap, rig.names["dead_letter_topic"]).messages()
+    assert [dict(letter.headers())["digest"].decode() for letter in letters] == [notice["detail_digest"]]
+    assert dict(letters[0].headers())["reason"] == b"too_large" and len(letters[0].value()) == int(notice["detail_bytes"])

@@ -29,6 +29,8 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   std::unique_ptr<Membership> membership;
   std::unique_ptr<Opening> opening;
   std::uint32_t partitions = 0;
+  stream::SizeLimits limits;
+  MessageSizes sizes;
   std::map<std::int32_t, Held> held;
   stream::Status counts;
   std::function<void()> closed;
@@ -65,6 +67,8 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   void heard(const Opened& opened) {
     for (const std::string& warning : opened.warnings) platform::log::warn("{}", warning);
     partitions = opened.partitions;
+    limits = opened.limits;
+    sizes = opened.sizes;
     if (closing) return;
     if (auto joined = membership->join(); !joined) counts.last_error = joined.error();
   }
@@ -109,6 +113,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
         std::make_unique<Tenure>(TenureSettings{.properties = settings.properties,
                                                 .topics = settings.topics,
                                                 .partition = partition,
+                                                .sizes = sizes,
                                                 .transaction_limit = settings.transaction_limit},
                                  *membership, assignment, later([partition](LoopSide& self, TenureOutput output) {
                                    std::visit([&](auto& kind) { self.heard(partition, std::move(kind)); }, output);
@@ -220,6 +225,8 @@ void KafkaStream::open(stream::Owner& owner) {
 }
 
 std::uint32_t KafkaStream::partitions() const { return loop_->partitions; }
+
+stream::SizeLimits KafkaStream::size_limits() const { return loop_->limits; }
 
 bool KafkaStream::may_begin(stream::Partition partition) const {
   return !loop_->closing && loop_->may_begin(static_cast<std::int32_t>(partition.value()));

@@ -47,6 +47,7 @@ class KafkaStream final : public stream::Stream {
   [[nodiscard]] std::uint32_t partitions() const override;
   [[nodiscard]] bool may_begin(stream::Partition partition) const override;
   void begin(stream::Partition partition, stream::TransactionId id, stream::Transaction transaction) override;
+  [[nodiscard]] stream::SizeLimits size_limits() const override;
   [[nodiscard]] stream::Status status() const override;
   void close(std::function<void()> done) override;
 

@@ -7,6 +7,18 @@ namespace {
 
 constexpr Milliseconds retry_min{250};
 constexpr Milliseconds retry_max{5'000};
+// The largest message.max.bytes that librdkafka takes; far beyond what a gateway can send.
+constexpr std::size_t kClientBytesMax = 1'000'000'000;
+
+MessageSizes sizes_of(const stream::SeenTopics& seen) {
+  MessageSizes sizes;
+  for (const auto* topic : {&seen.events, &seen.gateways, &seen.progress, &seen.dead_letters}) {
+    const std::size_t bytes = std::min(stream::batch_bytes_max(*topic), kClientBytesMax);
+    sizes.message_max = std::max(sizes.message_max, bytes);
+    sizes.batch_max = std::min(sizes.batch_max, bytes);
+  }
+  return sizes;
+}
 
 }  // namespace
 
@@ -19,7 +31,9 @@ OpeningOutput look(const TopicsSettings& settings) {
   if (!missing) return Unreachable{missing.error()};
   if (!missing->empty()) return Refused{std::move(*missing)};
   return Opened{.partitions = seen->progress.partitions,
-                .record_bytes_max = stream::record_bytes_max(seen->events),
+                .limits = {.record_bytes = stream::record_bytes_max(seen->events),
+                           .dead_letter_bytes = stream::record_bytes_max(seen->dead_letters)},
+                .sizes = sizes_of(*seen),
                 .warnings = stream::find_warnings(settings.names, *seen)};
 }
 

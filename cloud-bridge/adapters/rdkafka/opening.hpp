@@ -11,13 +11,15 @@
 #include <variant>
 #include <vector>
 
+#include "cloud-bridge/adapters/rdkafka/producer.hpp"
 #include "cloud-bridge/adapters/rdkafka/topics.hpp"
 
 namespace kafka {
 
 struct Opened {
-  std::uint32_t partitions = 0;      // P
-  std::size_t record_bytes_max = 0;  // what the events topic takes
+  std::uint32_t partitions = 0;  // P
+  stream::SizeLimits limits;     // what the topics take
+  MessageSizes sizes;
   std::vector<std::string> warnings;
 };
 struct Refused {

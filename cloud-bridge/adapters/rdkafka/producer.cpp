@@ -24,6 +24,7 @@ Properties fixed(const ProducerSettings& settings) {
           {"partitioner", "murmur2_random"},
           // A message lives as long as its transaction may.
           {"message.timeout.ms", std::to_string(settings.transaction_limit.count())},
+          {"message.max.bytes", std::to_string(settings.sizes.message_max)},
           {"socket.nagle.disable", "true"},
           {"queue.buffering.max.messages", "1000000"},
           {"log_level", "6"}};
@@ -105,6 +106,9 @@ std::expected<std::unique_ptr<Producer>, std::string> Producer::make(const Produ
   std::unique_ptr<Producer> producer(new Producer(settings));
   Properties properties = settings.properties;
   for (auto& property : fixed(settings)) properties.push_back(std::move(property));
+  // Above librdkafka's own default the operator's wish counts.
+  if (settings.sizes.batch_max < MessageSizes{}.batch_max)
+    properties.emplace_back("batch.size", std::to_string(settings.sizes.batch_max));
   auto conf = make_conf(properties);
   if (!conf) return std::unexpected(conf.error());
   rd_kafka_conf_set_dr_msg_cb(conf->get(), on_delivery);

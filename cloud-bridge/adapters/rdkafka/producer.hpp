@@ -30,11 +30,19 @@ struct Topics {
   std::string dead_letters;
 };
 
+// In bytes. What is larger the client refuses by itself; what the smallest topic does not take in one batch it must not
+// put into one.
+struct MessageSizes {
+  std::size_t message_max = 1'000'000;
+  std::size_t batch_max = 1'000'000;
+};
+
 struct ProducerSettings {
   Properties properties;  // the operator's
   std::string transactional_id;
   Topics topics;
   std::int32_t progress_partition = 0;
+  MessageSizes sizes = {};
   // The broker ends a transaction that is open for so long; until then it holds up every reader of its partitions.
   Milliseconds transaction_limit{10'000};
 };

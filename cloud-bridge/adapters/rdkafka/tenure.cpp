@@ -122,6 +122,7 @@ Ended Tenure::fence_all() {
          .transactional_id = fmt::format("{}-{}-{}", settings_.topics.progress, settings_.partition, turn),
          .topics = settings_.topics,
          .progress_partition = settings_.partition,
+         .sizes = settings_.sizes,
          .transaction_limit = settings_.transaction_limit});
     if (!made) return {.ending = Ending::uncertain, .reason = made.error()};
     producers_.at(turn) = std::move(*made);

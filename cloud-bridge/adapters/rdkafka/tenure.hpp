@@ -58,6 +58,7 @@ struct TenureSettings {
   Properties properties;  // the operator's
   Topics topics;
   std::int32_t partition = 0;
+  MessageSizes sizes = {};
   Milliseconds transaction_limit{10'000};
   // For each step of taking.
   Milliseconds take_limit{30'000};

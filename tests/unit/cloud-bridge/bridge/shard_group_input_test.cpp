@@ -1,4 +1,5 @@
 // What gateways say that is no plain event: poison, newer schemas, losses, heartbeats, clones.
+#include "cloud-bridge/stream/record.hpp"
 #include "tests/unit/cloud-bridge/bridge/shard_group_bench.hpp"
 
 using namespace bench;
@@ -51,6 +52,53 @@ TEST_CASE("shard group: a poisonous record leaves a notice in its place, so that
   REQUIRE(rig.store.dead_letters.size() == 1);
   CHECK(rig.store.dead_letters.begin()->second.epoch == gateway.epoch_hex());
   CHECK(rig.acks(gateway).back().seq() == 3);
+}
+
+TEST_CASE("shard group: a record that the stream is too small for leaves a notice in its place and a dead letter") {
+  const auto large = [](std::size_t bytes) {
+    tillstream::v1::Event event;
+    REQUIRE(event.ParseFromString(ScriptedGateway::event(2)));
+    (*event.mutable_attributes())["note"] = std::string(bytes, 'x');
+    return event.SerializeAsString();
+  };
+  // The same event as the stream renders it, so that the limit is exactly its size, and one byte less.
+  const auto rendered_bytes = [&] {
+    Rig rig;
+    rig.start();
+    ScriptedGateway gateway(platform::hasher(), "shop-1");
+    rig.greet(gateway);
+    gateway.append(large(3'000));
+    rig.say(gateway, gateway.batch(1, 1));
+    rig.settle();
+    REQUIRE(rig.store.records.size() == 1);
+    return stream::size_of(rig.store.records[0].record);
+  }();
+  for (const std::size_t lacking : {0U, 1U}) {
+    CAPTURE(lacking);
+    for (const std::size_t letter_bytes : {std::size_t{64} * 1024, std::size_t{1'000}}) {
+      bridge::ShardGroupSettings settings;
+      settings.sizes = {.record_bytes = rendered_bytes - lacking, .dead_letter_bytes = letter_bytes};
+      Rig rig(settings);
+      rig.start();
+      ScriptedGateway gateway(platform::hasher(), "shop-1");
+      rig.greet(gateway);
+      gateway.append(large(3'000));
+      gateway.append_events(1);
+      rig.say(gateway, gateway.batch(1, 2));
+      rig.settle();
+      CHECK(rig.seqs(gateway) == Seqs{1, 2});
+      CHECK(rig.acks(gateway).back().seq() == 2);
+      const bool fits = lacking == 0;
+      CHECK(rig.store.records[0].record.type == (fits ? "sale" : "notice"));
+      REQUIRE(rig.store.dead_letters.size() == (fits ? 0 : 1));
+      if (fits) continue;
+      CHECK(rig.store.records[0].record.value.find(R"("detail_reason":"too_large")") != std::string::npos);
+      const auto& letter = rig.store.dead_letters.begin()->second;
+      CHECK(letter.reason == "too_large");
+      CHECK(letter.payload.has_value() == (letter_bytes > 3'000));
+      REQUIRE(rig.transactions.size() >= 1);
+    }
+  }
 }
 
 TEST_CASE("shard group: a newer schema is held, none of its batch is published, also when the batch hides it") {

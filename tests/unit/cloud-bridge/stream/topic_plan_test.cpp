@@ -112,6 +112,15 @@ TEST_CASE("topics: the layout that is written is the one that is read, and nothi
     CHECK_FALSE(stream::parse_layout(text));
 }
 
+TEST_CASE("topics: a topic that takes not even a notice is refused") {
+  auto seen = as_planned();
+  seen.events.settings["max.message.bytes"] = "8192";
+  CHECK(stream::find_problems(names, seen).empty());
+  seen.events.settings["max.message.bytes"] = "8191";
+  REQUIRE(stream::find_problems(names, seen).size() == 1);
+  CHECK(stream::find_problems(names, seen)[0].find("max.message.bytes") != std::string::npos);
+}
+
 TEST_CASE("topics: records may be as large as the topic takes, less what Kafka adds") {
   SeenTopic events;
   CHECK(stream::record_bytes_max(events) == 1'048'588 - 1024);
