@@ -16,8 +16,10 @@ using Settings = std::vector<std::pair<std::string, std::string>>;
 constexpr std::array kRoles{TopicRole::events, TopicRole::gateways, TopicRole::progress, TopicRole::dead_letters};
 constexpr std::size_t kKafkaOverhead = 1024;
 constexpr std::size_t kMessageBytesDefault = 1'048'588;
-// A notice, a gateway's progress with all its runs, its row: each is smaller.
+// A notice, a dead letter without its bytes, a gateway's progress with all its runs: each is smaller.
 constexpr std::size_t kMessageBytesMin = 8 * 1024;
+// A gateway's row with as many currencies as a heartbeat may have, each with the longest name.
+constexpr std::size_t kRowBytesMin = 512 * 1024;
 constexpr std::uint32_t kReplicasForTwo = 3;
 
 const std::string& name_of(const TopicNames& names, TopicRole role) {
@@ -84,6 +86,16 @@ void find_policy_problem(std::vector<std::string>& problems, TopicRole role, con
   }
 }
 
+// What a bridge writes of its own accord must fit: it could not be left out, and its transaction would fail for ever.
+void find_size_problem(std::vector<std::string>& problems, TopicRole role, const std::string& name,
+                       const SeenTopic& topic) {
+  const std::size_t least = role == TopicRole::gateways ? kRowBytesMin : kMessageBytesMin;
+  if (batch_bytes_max(topic) >= least) return;
+  problems.push_back(fmt::format(
+      "topic {}: max.message.bytes is {}: too small for what the bridge itself writes there; set it to {} or more",
+      name, batch_bytes_max(topic), least));
+}
+
 void find_topic_problems(std::vector<std::string>& problems, TopicRole role, const std::string& name,
                          const SeenTopic& topic) {
   if (!topic.error.empty()) {
@@ -92,12 +104,7 @@ void find_topic_problems(std::vector<std::string>& problems, TopicRole role, con
     problems.push_back(fmt::format("topic {} is missing; tillstream-bridge topics --create makes it", name));
   } else {
     find_policy_problem(problems, role, name, topic);
-    if (batch_bytes_max(topic) < kMessageBytesMin) {
-      problems.push_back(
-          fmt::format("topic {}: max.message.bytes is {}: not even a notice of a record that is too large fits; set it "
-                      "to {} or more",
-                      name, batch_bytes_max(topic), kMessageBytesMin));
-    }
+    find_size_problem(problems, role, name, topic);
     const auto needed = number(setting(topic, "min.insync.replicas"));
     if (needed && *needed > topic.replication) {
       problems.push_back(

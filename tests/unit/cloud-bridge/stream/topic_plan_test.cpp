@@ -3,6 +3,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdint>
+
+#include "cloud-bridge/stream/gateway_row.hpp"
+#include "proto/wire/codec.hpp"
 
 namespace {
 
@@ -110,6 +114,25 @@ TEST_CASE("topics: the layout that is written is the one that is read, and nothi
   for (const char* text : {"", "{}", R"({"partitions":0})", R"({"partitions":257})", R"({"partitions":-1})",
                            R"({"partitions":1)", R"({"partitions":1}})", "16"})
     CHECK_FALSE(stream::parse_layout(text));
+}
+
+TEST_CASE("topics: a topic too small for the largest row that a gateway can cause is refused") {
+  tillstream::v1::Heartbeat heartbeat;
+  const std::string longest(wire::kTextBytesMax, '\x01');
+  for (std::size_t i = 0; i < wire::kAmountsMax; ++i) {
+    auto& amount = *heartbeat.add_pending_amounts();
+    amount.set_currency(longest);
+    amount.set_amount_minor(INT64_MIN);
+    amount.set_count(UINT64_MAX);
+  }
+  heartbeat.mutable_versions()->set_program(longest);
+  const auto row = stream::render_gateway_row(
+      {.gateway_id = "shop-1", .last_heard_at = {}, .progress = std::nullopt, .heartbeat = &heartbeat});
+  auto seen = as_planned();
+  seen.gateways.settings["max.message.bytes"] = std::to_string(row.value.size() + 1024);
+  CHECK(says(stream::find_problems(names, seen), "topic g: max.message.bytes"));
+  seen.gateways.settings["max.message.bytes"] = "524288";
+  CHECK(stream::find_problems(names, seen).empty());
 }
 
 TEST_CASE("topics: a topic that takes not even a notice is refused") {
