@@ -80,7 +80,7 @@ int tail(const Arguments& arguments, const config::Config& config) {
   const auto stopped = [] { return tail_stopped != 0; };
   std::expected<void, std::string> done;
   if (config.stream_kind == "kafka") {
-    const auto from = kafka::parse_position(arguments.from);
+    const auto from = stream::parse_offsets(arguments.from);
     if (!from) return wrong_position(arguments.from, "allowed: PARTITION:OFFSET[,PARTITION:OFFSET …], or 0");
     const auto settings = kafka_settings(config);
     done = kafka::tail(

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
+#include <cstdint>
 #include <set>
 
 namespace kafka {
@@ -11,12 +11,6 @@ namespace {
 using Topic = std::unique_ptr<rd_kafka_topic_t, Destroy<rd_kafka_topic_destroy>>;
 
 constexpr Milliseconds poll_wait{100};
-
-template <class Number>
-bool read_number(std::string_view text, Number& number) {
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
-  return parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() && number >= 0;
-}
 
 std::expected<Handle, std::string> make_reader(const TailSettings& settings) {
   Properties properties = settings.properties;
@@ -72,24 +66,6 @@ bool goes_on(rd_kafka_resp_err_t code) {
 }
 
 }  // namespace
-
-std::optional<Offsets> parse_position(std::string_view text) {
-  Offsets offsets;
-  if (text.empty() || text == "0") return offsets;
-  while (!text.empty()) {
-    const std::size_t comma = std::min(text.find(','), text.size());
-    const std::string_view part = text.substr(0, comma);
-    const std::size_t colon = part.find(':');
-    std::int32_t partition = 0;
-    std::int64_t offset = 0;
-    if (colon == std::string_view::npos || !read_number(part.substr(0, colon), partition) ||
-        !read_number(part.substr(colon + 1), offset) || !offsets.emplace(partition, offset).second)
-      return std::nullopt;
-    if (comma + 1 == text.size()) return std::nullopt;
-    text.remove_prefix(std::min(comma + 1, text.size()));
-  }
-  return offsets;
-}
 
 std::expected<void, std::string> tail(const TailSettings& settings,
                                       const std::function<bool(std::string_view lines)>& write,
