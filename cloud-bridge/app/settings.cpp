@@ -56,6 +56,7 @@ kafka::KafkaStreamSettings kafka_settings(const config::Config& config) {
                      .dead_letters = config.kafka.dead_letter_topic};
   settings.bridge_id = config.bridge_id;
   settings.session_timeout = config.kafka.session_timeout;
+  settings.transaction_limit = config.kafka.transaction_timeout;
   return settings;
 }
 

@@ -133,6 +133,7 @@ KafkaStream read_kafka(SettingsTable table) {
                     .dead_letter_topic = table.text("dead_letter_topic", "tillstream.dead-letter", check_topic),
                     .format = table.word("format", "json", {"json", "protobuf"}),
                     .session_timeout = table.duration("session_timeout", "6s", 1s, 5min),
+                    .transaction_timeout = table.duration("transaction_timeout", "10s", 2s, 1min),
                     .properties = table.free_texts("properties")};
   check_properties(kafka, table);
   return kafka;

@@ -50,7 +50,8 @@ struct KafkaStream {
   std::string progress_topic;
   std::string dead_letter_topic;
   std::string format;
-  std::chrono::milliseconds session_timeout{0};  // a bridge that is silent for so long loses its partitions
+  std::chrono::milliseconds session_timeout{0};      // a bridge that is silent for so long loses its partitions
+  std::chrono::milliseconds transaction_timeout{0};  // the brokers end a transaction that is open for so long
   std::vector<std::pair<std::string, std::string>> properties;
 
   friend bool operator==(const KafkaStream&, const KafkaStream&) = default;

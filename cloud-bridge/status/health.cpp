@@ -20,6 +20,7 @@ void judge_stream(const stream::Status& stream, std::vector<Reason>& reasons) {
 }
 
 void judge_partition(const PartitionState& partition, const Limits& limits, std::vector<Reason>& reasons) {
+  if (partition.elsewhere) return;
   if (!partition.owned) {
     reasons.push_back(
         {"partition_not_owned", fmt::format("partition {} is not ours{}{}", partition.partition,
@@ -62,7 +63,9 @@ std::vector<Reason> unreadiness(const Snapshot& snapshot, const Limits& limits) 
   std::vector<Reason> reasons = ill_health(snapshot, limits);
   const bool known = std::any_of(reasons.begin(), reasons.end(),
                                  [](const Reason& reason) { return reason.code == "broker_unreachable"; });
-  if (!snapshot.broker.connected && !known) {
+  // A bridge that waits as a spare connects nowhere.
+  const bool spare = snapshot.stream.up && snapshot.stream.shares && snapshot.stream.shares->empty();
+  if (!snapshot.broker.connected && !known && !spare) {
     reasons.push_back({"broker_offline", fmt::format("no connection to {} at this moment", snapshot.broker.url)});
   }
   return reasons;

@@ -66,7 +66,10 @@ json::object json_of_stream(const Snapshot& snapshot) {
 }
 
 json::object json_of(const PartitionState& partition) {
-  json::object object{{"partition", partition.partition}, {"owned", partition.owned}, {"shards", partition.shards}};
+  json::object object{{"partition", partition.partition},
+                      {"owned", partition.owned},
+                      {"elsewhere", partition.elsewhere},
+                      {"shards", partition.shards}};
   if (!partition.owned) put_text(object, "lost_reason", partition.lost_reason);
   object["gathered_events"] = partition.gathered_events;
   object["committing_events"] = partition.committing_events;

@@ -115,15 +115,21 @@ void put_broker(Exposition& out, const Snapshot& snapshot) {
 }
 
 void put_state(Exposition& out, const Snapshot& snapshot) {
-  std::uint64_t owned = 0, gathered = 0, committing = 0;
+  std::uint64_t owned = 0, awaited = 0, gathered = 0, committing = 0;
   std::chrono::milliseconds waiting{0};
   for (const PartitionState& partition : snapshot.partitions) {
     owned += partition.owned ? 1U : 0U;
+    awaited += partition.owned || partition.elsewhere ? 0U : 1U;
     gathered += partition.gathered_events;
     committing += partition.committing_events;
     waiting = std::max(waiting, partition.waiting_for.value_or(std::chrono::milliseconds(0)));
   }
   out.gauge("partitions_owned", "Partitions that are ours.", owned);
+  out.gauge("partitions_awaited", "Partitions that should be ours and are not.", awaited);
+  out.family("partition_owned", "gauge", "1: the partition is ours.");
+  for (const PartitionState& partition : snapshot.partitions) {
+    out.sample("partition_owned", fmt::format("{{partition=\"{}\"}}", partition.partition), partition.owned ? 1 : 0);
+  }
   out.gauge("gathered_events", "Events in open transactions.", gathered);
   out.gauge("committing_events", "Events in transactions under way.", committing);
   out.gauge_seconds("commit_waiting_seconds", "How long work has waited for a commit.", waiting);

@@ -36,11 +36,23 @@ void list(std::vector<std::string>& ids, std::uint64_t& total, const std::string
 
 }  // namespace
 
+const stream::Share* Observation::share_of(std::uint32_t partition) const {
+  const auto& shares = snapshot_.stream.shares;
+  if (!shares) return nullptr;
+  const auto found = std::find_if(shares->begin(), shares->end(),
+                                  [&](const stream::Share& share) { return share.partition.value() == partition; });
+  return found == shares->end() ? nullptr : &*found;
+}
+
 void Observation::add(bridge::ShardGroup& group) {
-  add_broker(group);
+  const stream::Share* const share = share_of(group.settings().partition);
+  const bool elsewhere = snapshot_.stream.shares && share == nullptr;
+  // Nobody connects for a partition of another bridge.
+  if (!elsewhere) add_broker(group);
   PartitionState state{.partition = group.settings().partition,
                        .owned = group.owned(),
-                       .lost_reason = group.lost_reason(),
+                       .elsewhere = elsewhere,
+                       .lost_reason = share != nullptr && !share->reason.empty() ? share->reason : group.lost_reason(),
                        .shards = group.shards().size(),
                        .gathered_events = group.gathered_events(),
                        .committing_events = group.committing_events(),
@@ -72,7 +84,22 @@ void Observation::add_gateway(const progress::Gateway& gateway) {
   gateways_.push_back(&gateway);
 }
 
+// What was never taken has no group yet.
+void Observation::add_untaken_shares() {
+  for (const stream::Share& share : snapshot_.stream.shares.value_or(std::vector<stream::Share>())) {
+    const auto seen = [&](const PartitionState& state) { return state.partition == share.partition.value(); };
+    if (std::any_of(snapshot_.partitions.begin(), snapshot_.partitions.end(), seen)) continue;
+    PartitionState state;
+    state.partition = share.partition.value();
+    state.lost_reason = share.reason;
+    snapshot_.partitions.push_back(std::move(state));
+  }
+  std::sort(snapshot_.partitions.begin(), snapshot_.partitions.end(),
+            [](const PartitionState& a, const PartitionState& b) { return a.partition < b.partition; });
+}
+
 void Observation::finish() {
+  add_untaken_shares();
   const auto shown = std::min(gateways_.size(), gateways_shown_max);
   std::partial_sort(gateways_.begin(), gateways_.begin() + static_cast<std::ptrdiff_t>(shown), gateways_.end(),
                     [](const progress::Gateway* a, const progress::Gateway* b) {

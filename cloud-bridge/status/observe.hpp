@@ -19,6 +19,8 @@ class Observation {
   void finish();
 
  private:
+  [[nodiscard]] const stream::Share* share_of(std::uint32_t partition) const;
+  void add_untaken_shares();
   void add_broker(const bridge::ShardGroup& group);
   void add_gateway(const progress::Gateway& gateway);
 

@@ -28,6 +28,7 @@ struct BrokerState {
 struct PartitionState {
   std::uint32_t partition = 0;
   bool owned = false;
+  bool elsewhere = false;  // another bridge's share
   std::string lost_reason;
   std::uint64_t shards = 0;
   std::uint64_t gathered_events = 0;  // in the open transaction

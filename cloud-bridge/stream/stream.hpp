@@ -126,6 +126,13 @@ class Owner {
   virtual void on_ready(Partition partition) = 0;
 };
 
+// A partition that is to be this bridge's, when bridges share them out.
+struct Share {
+  Partition partition;
+  bool owned = false;
+  std::string reason;  // why it is not owned yet or any more
+};
+
 struct Status {
   bool up = false;         // every partition that should be ours is
   std::string last_error;  // of the last failure, for people; stays after recovery
@@ -137,7 +144,8 @@ struct Status {
   std::uint64_t wal_bytes = 0;  // not yet checkpointed, and its limit
   std::uint64_t wal_bytes_max = 0;
   std::optional<Position> last_position;
-  std::uint64_t transactions_total = 0;  // committed by this process
+  std::optional<std::vector<Share>> shares;  // none: all partitions are this bridge's
+  std::uint64_t transactions_total = 0;      // committed by this process
   std::uint64_t records_total = 0;
   std::uint64_t losses_total = 0;                // on_lost
   std::uint64_t dead_letters = 0;                // kept in the stream

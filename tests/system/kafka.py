@@ -1,4 +1,6 @@
 """The bridge's Kafka stream in the system tests: a real cluster, the bridge's topics, and what a consumer of committed data sees."""
+import hashlib
+import itertools
 import json
 import pathlib
 import subprocess
@@ -18,8 +20,8 @@ EVENTS, GATEWAYS, PROGRESS, DEAD = ("tillstream.events", "tillstream.gateways", 
 PROGRESS_PARTITIONS = 4
 
 
-def start(folder, nodes=1, settings=None):
-    cluster = Cluster(folder, nodes, settings)
+def start(folder, nodes=1, settings=None, relays=None):
+    cluster = Cluster(folder, nodes, settings, relays)
     for node in cluster.nodes:
         node.start()
     for node in cluster.nodes:
@@ -52,6 +54,41 @@ def alter_topic(bootstrap, name, settings):
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for done in admin.alter_configs([ConfigResource(ConfigResource.Type.TOPIC, name, set_config=settings)]).values():
         done.result(30)
+
+
+def rig_on(cluster, make_rig, tmp_path, **kafka):
+    """A rig whose bridge works on topics of the test's own; the topics are there, nothing runs yet."""
+    prefix = tmp_path.name.replace("_", "-")[:60]
+    names = {"events_topic": f"{prefix}.events", "gateways_topic": f"{prefix}.gateways",
+             "progress_topic": f"{prefix}.progress", "dead_letter_topic": f"{prefix}.dead"}
+    rig = make_rig(bridge=overrides(cluster, **{**names, **kafka}), start=False)
+    rig.names = names
+    rig.stream = KafkaStream(cluster)
+    rig.stream.topic = Topic(cluster.bootstrap, names["events_topic"])
+    create_topics(rig.bridge.config)
+    return rig
+
+
+def another_bridge(rig, name):
+    """One more bridge on the same topics; not started."""
+    bridge = r.Bridge(rig.folder, rig.broker.port, name=name, overrides=rig.bridge.tables)
+    bridge.tables["bridge"]["id"] = name
+    bridge.tables["admin"]["listen"] = f"127.0.0.1:{bridge.admin_port}"
+    bridge.config.write_text(r.toml(bridge.tables))
+    rig.others.append(bridge)
+    return bridge
+
+
+def partition_of(gateway_id):
+    return hashlib.sha256(gateway_id.encode()).digest()[0] % PROGRESS_PARTITIONS
+
+
+def gateway_id_in(partition, stem="shop"):
+    return next(name for name in (f"{stem}-{n}" for n in itertools.count()) if partition_of(name) == partition)
+
+
+def owned(bridge):
+    return {row["partition"] for row in bridge.status()["partitions"] if row["owned"]}
 
 
 class Topic:

@@ -20,14 +20,7 @@ def kafka_rig(make_rig, tmp_path, request):
     cluster = request.getfixturevalue("cluster")
 
     def make(**kafka):
-        prefix = tmp_path.name.replace("_", "-")[:60]
-        names = {"events_topic": f"{prefix}.events", "gateways_topic": f"{prefix}.gateways",
-                 "progress_topic": f"{prefix}.progress", "dead_letter_topic": f"{prefix}.dead"}
-        rig = make_rig(bridge=k.overrides(cluster, **names, **kafka), start=False)
-        rig.names = names
-        rig.stream = k.KafkaStream(cluster)
-        rig.stream.topic = k.Topic(cluster.bootstrap, names["events_topic"])
-        k.create_topics(rig.bridge.config)
+        rig = k.rig_on(cluster, make_rig, tmp_path, **kafka)
         for process in (rig.broker, rig.bridge, rig.gateway):
             rig.begin(process)
         return rig
@@ -64,13 +57,9 @@ def test_nothing_is_lost_or_doubled_when_the_bridge_is_killed_again_and_again(ka
     rig.settle(120)
 
 
-def test_two_bridges_share_the_work_and_one_takes_over_when_the_other_is_killed(kafka_rig, tmp_path):
+def test_two_bridges_share_the_work_and_one_takes_over_when_the_other_is_killed(kafka_rig):
     rig = kafka_rig()
-    second = r.Bridge(tmp_path, rig.broker.port, name="bridge-2", overrides=rig.bridge.tables)
-    second.tables["bridge"]["id"] = "bridge-2"
-    second.tables["admin"]["listen"] = f"127.0.0.1:{second.admin_port}"
-    second.config.write_text(r.toml(second.tables))
-    rig.others.append(second)
+    second = k.another_bridge(rig, "bridge-2")
     rig.begin(second)
     rig.tap(3)
     rig.wait_told(60)

@@ -35,6 +35,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   stream::Status counts;
   std::function<void()> closed;
   bool closing = false;
+  bool member = false;  // the group has given us our share, if only an empty one
 
   LoopSide(KafkaStreamSettings given, stream::Post task) : settings(std::move(given)), post(std::move(task)) {}
 
@@ -82,6 +83,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
 
   void assigned(const Assignment& assignment) {
     if (closing) return;
+    member = true;
     const auto ours = [&](std::int32_t partition) {
       return std::find(assignment.partitions.begin(), assignment.partitions.end(), partition) !=
              assignment.partitions.end();
@@ -114,7 +116,8 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
                                                 .topics = settings.topics,
                                                 .partition = partition,
                                                 .sizes = sizes,
-                                                .transaction_limit = settings.transaction_limit},
+                                                .transaction_limit = settings.transaction_limit,
+                                                .fenced_patience = settings.session_timeout * 2},
                                  *membership, assignment, later([partition](LoopSide& self, TenureOutput output) {
                                    std::visit([&](auto& kind) { self.heard(partition, std::move(kind)); }, output);
                                  }));
@@ -243,12 +246,17 @@ void KafkaStream::begin(stream::Partition partition, stream::TransactionId id, s
 
 stream::Status KafkaStream::status() const {
   stream::Status status = loop_->counts;
-  status.up = !loop_->held.empty();
+  auto& shares = status.shares.emplace();
   for (const auto& [partition, one] : loop_->held) {
-    status.up &= one.owned;
-    if (const auto tenure = one.tenure->status(); !tenure.last_error.empty() && !one.owned)
-      status.last_error = fmt::format("partition {}: {}", partition, tenure.last_error);
+    if (one.dropped && !one.again) continue;
+    auto& share =
+        shares.emplace_back(stream::Share{.partition = LoopSide::named(partition), .owned = one.owned, .reason = {}});
+    if (one.owned) continue;
+    share.reason = one.tenure->status().last_error;
+    if (share.reason.empty()) share.reason = "being taken";
+    status.last_error = fmt::format("partition {}: {}", partition, share.reason);
   }
+  status.up = loop_->member && std::all_of(shares.begin(), shares.end(), [](const auto& share) { return share.owned; });
   return status;
 }
 

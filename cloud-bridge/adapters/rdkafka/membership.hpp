@@ -7,13 +7,15 @@
 // Every assignment is emitted whole, also one that changes nothing: the owner compares. A revocation is not: what stays
 // ours goes on working through it. Nothing is ever consumed here.
 //
-// Threads: one of its own, which emits. confirm() may be called from any thread.
+// Threads: one of its own, which emits. confirm() and rejoin() may be called from any thread.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -45,9 +47,12 @@ class Membership {
   ~Membership() { leave(); }
 
   std::expected<void, std::string> join();
-  // Asks the coordinator whether we are still in the group's present generation. A bridge that has slept learns here
-  // that it is out, before it fences the one that took over.
-  [[nodiscard]] std::expected<void, std::string> confirm(std::int32_t partition, Milliseconds limit);
+  // Asks the coordinator whether we are still in the group's present generation, and it is one that gives us the
+  // partition. A bridge that has slept learns here that it is out, before it fences the one that took over.
+  [[nodiscard]] std::expected<void, std::string> confirm(std::int32_t partition, Milliseconds limit,
+                                                         const std::function<bool()>& stop);
+  // Asks the group to say anew what is ours; an assignment follows. Any thread.
+  void rejoin() { rejoin_ = true; }
   // Gives all partitions back at once, instead of letting the others wait for our silence. Blocks.
   void leave();
 
@@ -55,13 +60,19 @@ class Membership {
   Membership(MembershipSettings settings, Emit emit) : settings_(std::move(settings)), emit_(std::move(emit)) {}
   static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t* partitions,
                            void* opaque);
+  [[nodiscard]] std::expected<void, std::string> subscribe();
   void assigned(rd_kafka_topic_partition_list_t* partitions);
+  void revoked();
   void attend();
+  // The number of the assignment that gives us the partition now; none while there is none.
+  [[nodiscard]] std::optional<std::uint64_t> assignment_of(std::int32_t partition) const;
 
   MembershipSettings settings_;
   Emit emit_;
-  std::uint64_t assignments_ = 0;
+  mutable std::mutex mutex_;
+  Assignment assignment_;  // without partitions while they are being shared out anew
   std::atomic<bool> leaving_ = false;
+  std::atomic<bool> rejoin_ = false;
   Handle client_;
   std::thread thread_;
 };

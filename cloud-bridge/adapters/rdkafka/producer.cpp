@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cloud-bridge/stream/dead_letter.hpp"
 #include "cloud-bridge/stream/record.hpp"
 
@@ -11,6 +13,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr Milliseconds queue_full_pause{5};
+// How soon a bridge that is to end is heard.
+constexpr Milliseconds initialise_slice{1'000};
 
 // Without a callback of its own the commit's flush looks every 10 ms only.
 void on_delivery(rd_kafka_t* /*client*/, const rd_kafka_message_t* /*message*/, void* /*opaque*/) {}
@@ -119,10 +123,15 @@ std::expected<std::unique_ptr<Producer>, std::string> Producer::make(const Produ
   return producer;
 }
 
-Ended Producer::initialise(Milliseconds limit) {
+Ended Producer::initialise(Milliseconds limit, const std::function<bool()>& stop) {
   const auto begun = Clock::now();
-  const Error error(rd_kafka_init_transactions(client_.get(), whole_ms(limit)));
-  poll();
+  Error error;
+  // Called again after its time-out it goes on with what is under way.
+  do {
+    error.reset(rd_kafka_init_transactions(client_.get(), whole_ms(std::min(limit, initialise_slice))));
+    poll();
+  } while (error && rd_kafka_error_code(error.get()) == RD_KAFKA_RESP_ERR__TIMED_OUT && !stop() &&
+           Clock::now() < begun + limit);
   if (error) return failed("init_transactions", error.get(), begun);
   // Whatever shook before has nothing to do with a transaction.
   line_.take_shaken();

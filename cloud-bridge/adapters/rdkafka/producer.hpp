@@ -15,6 +15,7 @@
 #pragma once
 
 #include <expected>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -63,7 +64,7 @@ class Producer {
   static std::expected<std::unique_ptr<Producer>, std::string> make(const ProducerSettings& settings);
 
   // Takes the id: aborts what its last user left open, and fences that user.
-  [[nodiscard]] Ended initialise(Milliseconds limit);
+  [[nodiscard]] Ended initialise(Milliseconds limit, const std::function<bool()>& stop);
   // One whole transaction, within the transaction's limit.
   [[nodiscard]] Ended commit(const stream::Transaction& transaction);
   // Serves callbacks while idle.

@@ -13,6 +13,7 @@ using Clock = std::chrono::steady_clock;
 using Latest = std::unordered_map<std::string, tillstream::v1::Progress>;
 
 constexpr Milliseconds poll_wait{50};
+constexpr Milliseconds held_up_after{500};
 
 std::expected<Handle, std::string> make_reader(const ProgressPartition& partition, const char* isolation) {
   Properties properties = partition.properties;
@@ -70,17 +71,21 @@ class Reading {
     if (!message) return position_ >= end_;
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
       position_ = std::max(position_, message->offset);
+      at_stable_end_ = true;
     } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
       if (passes(message->err)) return false;
       return std::unexpected(describe(what(), message->err, rd_kafka_message_errstr(message.get())));
     } else {
       if (auto taken = take(latest_, *message); !taken) return std::unexpected(what() + ": " + taken.error());
       position_ = std::max(position_, message->offset + 1);
+      at_stable_end_ = false;
       ++records_;
     }
     return position_ >= end_;
   }
 
+  // All that is stable now was read.
+  [[nodiscard]] bool at_stable_end() const { return at_stable_end_; }
   [[nodiscard]] std::string what() const { return fmt::format("{} [{}]", partition_.topic, partition_.partition); }
   [[nodiscard]] std::string stuck() const {
     return fmt::format("{} is readable up to {} of {} only: an open transaction holds it up", what(), position_, end_);
@@ -103,6 +108,7 @@ class Reading {
   const ProgressPartition& partition_;
   std::int64_t end_;
   std::int64_t position_ = 0;
+  bool at_stable_end_ = false;
   Latest latest_;
   std::uint64_t records_ = 0;
 };
@@ -110,8 +116,11 @@ class Reading {
 }  // namespace
 
 std::expected<ProgressRead, std::string> read_progress(const ProgressPartition& partition, Milliseconds limit,
-                                                       const std::function<bool()>& stop) {
-  const auto until = Clock::now() + limit;
+                                                       const std::function<bool()>& stop,
+                                                       const std::function<void(std::string why)>& held_up) {
+  const auto begun = Clock::now();
+  const auto until = begun + limit;
+  bool said = false;
   const auto end = ask_end(partition, limit);
   if (!end) return std::unexpected(end.error());
   if (*end == 0) return ProgressRead{};
@@ -126,6 +135,10 @@ std::expected<ProgressRead, std::string> read_progress(const ProgressPartition& 
     if (!reached) return std::unexpected(reached.error());
     if (*reached) return reading.result();
     if (stop()) return std::unexpected(reading.what() + ": stopped");
+    if (!said && reading.at_stable_end() && Clock::now() >= begun + held_up_after) {
+      said = true;
+      held_up(reading.stuck());
+    }
     if (Clock::now() >= until) return std::unexpected(reading.stuck());
   }
 }

@@ -27,9 +27,10 @@ struct ProgressRead {
   std::uint64_t records = 0;                       // that were read for it
 };
 
-// Blocks until it is done, `stop` says so, or `limit` is over.
-[[nodiscard]] std::expected<ProgressRead, std::string> read_progress(const ProgressPartition& partition,
-                                                                     Milliseconds limit,
-                                                                     const std::function<bool()>& stop);
+// Blocks until it is done, `stop` says so, or `limit` is over. `held_up` is told, in words, what it waits for when an
+// open transaction keeps it from the end.
+[[nodiscard]] std::expected<ProgressRead, std::string> read_progress(
+    const ProgressPartition& partition, Milliseconds limit, const std::function<bool()>& stop,
+    const std::function<void(std::string why)>& held_up);
 
 }  // namespace kafka

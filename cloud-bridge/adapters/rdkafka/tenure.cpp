@@ -6,6 +6,7 @@
 #include <future>
 
 #include "proto/base/assert.hpp"
+#include "proto/platform/log.hpp"
 
 namespace kafka {
 namespace {
@@ -31,6 +32,8 @@ void Tenure::assigned(std::uint64_t assignment) {
   const std::lock_guard lock(mutex_);
   assignment_ = assignment;
   fenced_ = false;
+  backoff_ = Milliseconds(0);
+  retry_at_ = {};
   changed_.notify_all();
 }
 
@@ -72,6 +75,9 @@ void Tenure::run() {
       lock.unlock();
       take();
       lock.lock();
+    } else if (fenced_ && Clock::now() >= ask_group_at_) {
+      ask_group_at_ = Clock::now() + settings_.fenced_patience;
+      membership_.rejoin();
     } else {
       const auto until = owned_ || fenced_ ? Clock::now() + idle_poll : retry_at_;
       changed_.wait_until(lock, until);
@@ -94,8 +100,8 @@ void Tenure::take() {
     owned_ = true;
     generation_ = generation_.next();
     owned.generation = generation_;
+    backoff_ = Milliseconds(0);
   }
-  backoff_ = Milliseconds(0);
   emit_(std::move(owned));
 }
 
@@ -103,12 +109,13 @@ std::expected<std::vector<tillstream::v1::Progress>, Ended> Tenure::try_take() {
   const auto uncertain = [](std::string reason) {
     return std::unexpected(Ended{.ending = Ending::uncertain, .reason = std::move(reason)});
   };
-  if (auto member = membership_.confirm(settings_.partition, settings_.take_limit); !member)
+  const auto stop = [this] { return dropped(); };
+  if (auto member = membership_.confirm(settings_.partition, settings_.take_limit, stop); !member)
     return uncertain(member.error());
   if (auto fenced = fence_all(); fenced.ending != Ending::done) return std::unexpected(std::move(fenced));
   auto read = read_progress(
       {.properties = settings_.properties, .topic = settings_.topics.progress, .partition = settings_.partition},
-      settings_.take_limit, [this] { return dropped(); });
+      settings_.take_limit, stop, [this](std::string why) { held_up(std::move(why)); });
   if (!read) return uncertain(read.error());
   return std::move(read->progress);
 }
@@ -127,7 +134,7 @@ Ended Tenure::fence_all() {
     if (!made) return {.ending = Ending::uncertain, .reason = made.error()};
     producers_.at(turn) = std::move(*made);
     endings.at(turn) = std::async(std::launch::async, [this, producer = producers_.at(turn).get()] {
-      return producer->initialise(settings_.take_limit);
+      return producer->initialise(settings_.take_limit, [this] { return dropped(); });
     });
   }
   Ended worst{.ending = Ending::done};
@@ -152,10 +159,18 @@ void Tenure::lose(const Ended& ended) {
     submitted_.reset();
     fenced_ = ended.ending == Ending::fenced && assignment_ == taken_under_;
     last_error_ = ended.reason;
-    retry_at_ = Clock::now() + backoff_;
+    // One that was assigned anew meanwhile is taken at once.
+    retry_at_ = assignment_ == taken_under_ ? Clock::now() + backoff_ : Clock::time_point{};
+    ask_group_at_ = Clock::now() + settings_.fenced_patience;
+    backoff_ = std::clamp(backoff_ * 2, settings_.retry_min, settings_.retry_max);
   }
-  backoff_ = std::clamp(backoff_ * 2, settings_.retry_min, settings_.retry_max);
   emit_(Lost{ended.reason});
+}
+
+void Tenure::held_up(std::string why) {
+  platform::log::limited("kafka.held_up", platform::log::Level::warn, "{}", why);
+  const std::lock_guard lock(mutex_);
+  last_error_ = std::move(why);
 }
 
 }  // namespace kafka

@@ -64,6 +64,8 @@ struct TenureSettings {
   Milliseconds take_limit{30'000};
   Milliseconds retry_min{100};
   Milliseconds retry_max{5'000};
+  // Fenced, and the group has not said for so long whose the partition is: it is asked. Who fenced us may be gone.
+  Milliseconds fenced_patience{12'000};
 };
 
 enum class TenureState : std::uint8_t { taking, owned, fenced };
@@ -103,6 +105,7 @@ class Tenure {
   [[nodiscard]] Ended fence_all();
   void commit(const Submitted& submitted);
   void lose(const Ended& ended);
+  void held_up(std::string why);
   [[nodiscard]] bool dropped() const;
 
   const TenureSettings settings_;
@@ -112,7 +115,6 @@ class Tenure {
   // The thread's own.
   std::array<std::unique_ptr<Producer>, kTurns> producers_;
   std::size_t turn_ = 0;
-  Milliseconds backoff_{0};
   std::uint64_t taken_under_ = 0;  // the assignment
 
   mutable std::mutex mutex_;
@@ -122,7 +124,9 @@ class Tenure {
   bool fenced_ = false;  // until the next assignment
   std::uint64_t assignment_ = 0;
   Generation generation_;
+  Milliseconds backoff_{0};
   Clock::time_point retry_at_{};
+  Clock::time_point ask_group_at_{};  // while fenced
   std::optional<Submitted> submitted_;
   std::string last_error_;
 

@@ -4,7 +4,7 @@
 namespace test {
 namespace {
 
-class MemoryRig final : public StreamRig {
+class MemoryRig final : public EmbeddedRig {
  public:
   Started start(stream::Post post) override {
     auto made = std::make_unique<MemoryStream>(store_, std::move(post));
@@ -37,6 +37,7 @@ class MemoryRig final : public StreamRig {
 
 }  // namespace
 
+std::unique_ptr<EmbeddedRig> make_embedded_rig() { return std::make_unique<MemoryRig>(); }
 std::unique_ptr<StreamRig> make_rig() { return std::make_unique<MemoryRig>(); }
 
 }  // namespace test

@@ -11,7 +11,7 @@
 namespace test {
 namespace {
 
-class SqliteRig final : public StreamRig {
+class SqliteRig final : public EmbeddedRig {
  public:
   SqliteRig() { static_cast<void>(disk_faults()); }
 
@@ -43,6 +43,7 @@ class SqliteRig final : public StreamRig {
 
 }  // namespace
 
+std::unique_ptr<EmbeddedRig> make_embedded_rig() { return std::make_unique<SqliteRig>(); }
 std::unique_ptr<StreamRig> make_rig() { return std::make_unique<SqliteRig>(); }
 
 }  // namespace test

@@ -1,5 +1,5 @@
 // StreamRig: one kind of stream, as the contract suite needs it. Each kind links stream_contract.cpp with its own
-// make_rig().
+// make_rig(); embedded ones embedded_contract.cpp with make_embedded_rig(), too.
 #pragma once
 
 #include <map>
@@ -27,7 +27,7 @@ class StreamRig {
  public:
   struct Started {
     std::unique_ptr<stream::Stream> stream;
-    stream::StreamReader* reader;  // part of the stream
+    stream::StreamReader* reader = nullptr;  // part of an embedded stream
   };
 
   virtual ~StreamRig() = default;
@@ -35,11 +35,17 @@ class StreamRig {
   [[nodiscard]] virtual Started start(stream::Post post) = 0;
   [[nodiscard]] virtual CommittedView committed() = 0;
   virtual void fail_next_commit(Fault fault) = 0;
+};
+
+// Of a stream that the bridge itself keeps.
+class EmbeddedRig : public StreamRig {
+ public:
   // From the next commit on the stream is blocked, until unblock().
   virtual void block() = 0;
   virtual void unblock() = 0;
 };
 
 [[nodiscard]] std::unique_ptr<StreamRig> make_rig();
+[[nodiscard]] std::unique_ptr<EmbeddedRig> make_embedded_rig();
 
 }  // namespace test

@@ -43,20 +43,25 @@ class Node(Child):
 
 
 class Cluster:
-    def __init__(self, folder: Path, nodes: int = 1, settings: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, nodes: int = 1, settings: dict[str, str] | None = None,
+                 relays: list[tuple[int, int]] | None = None) -> None:
+        """relays: for each node the port to listen on in addition, and the port of the relay before it, which is told to clients
+        that come that way."""
         self.nodes = [Node(folder, number) for number in range(1, nodes + 1)]
         voters = ",".join(f"{node.number}@127.0.0.1:{node.controller_port}" for node in self.nodes)
         replicas = str(min(3, nodes))
         cluster_id = random_id()
-        for node in self.nodes:
+        for index, node in enumerate(self.nodes):
+            inner, outer = relays[index] if relays else (0, 0)
+            relayed = (f",RELAYED://127.0.0.1:{inner}", f",RELAYED://127.0.0.1:{outer}") if relays else ("", "")
             node.prepare(cluster_id, {
                 "process.roles": "broker,controller",
                 "node.id": str(node.number),
                 "controller.quorum.voters": voters,
-                "listeners": f"PLAINTEXT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{node.controller_port}",
-                "advertised.listeners": f"PLAINTEXT://127.0.0.1:{node.port}",
+                "listeners": f"PLAINTEXT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{node.controller_port}{relayed[0]}",
+                "advertised.listeners": f"PLAINTEXT://127.0.0.1:{node.port}{relayed[1]}",
                 "controller.listener.names": "CONTROLLER",
-                "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+                "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,RELAYED:PLAINTEXT",
                 "log.dirs": str(node.home / "log"),
                 "auto.create.topics.enable": "false",
                 "offsets.topic.replication.factor": replicas,

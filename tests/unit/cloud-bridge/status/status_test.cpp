@@ -153,3 +153,39 @@ TEST_CASE("status: shows what the groups know: gateways heard last first, at mos
   CHECK_FALSE(snapshot.broker.connected);
   CHECK(snapshot.broker.offline_for == 3s);
 }
+
+TEST_CASE("status: another bridge's partition is no ill health; one that should be ours is, with its reason") {
+  support::SeededRandom random(1);
+  bridge::Budget budget(64 << 20);
+  bridge::Counters counters;
+  bridge::ShardGroupSettings settings;
+  settings.bridge_id = "b";
+  bridge::ShardGroup group(platform::hasher(), random, budget, counters, settings);
+  base::Now now{base::Instant(1h), base::UtcTime(1'795'000'000'000ms)};
+  group.on_owned({}, true, now);
+  group.on_lost("given to another bridge", now);
+  now.instant += 1h;
+  status::Snapshot snapshot;
+  snapshot.stream.up = true;
+  snapshot.stream.shares.emplace();
+  SUBCASE("elsewhere") {
+    status::Observation observation(snapshot, now);
+    observation.add(group);
+    observation.finish();
+    REQUIRE(snapshot.partitions.size() == 1);
+    CHECK(snapshot.partitions[0].elsewhere);
+    CHECK(codes(snapshot).empty());
+    CHECK(status::unreadiness(snapshot, {}).empty());
+  }
+  SUBCASE("ours, and never taken yet") {
+    snapshot.stream.shares->push_back(
+        {.partition = stream::Partition(3), .owned = false, .reason = "an open transaction"});
+    status::Observation observation(snapshot, now);
+    observation.add(group);
+    observation.finish();
+    REQUIRE(snapshot.partitions.size() == 2);
+    CHECK(snapshot.partitions[1].partition == 3);
+    CHECK(codes(snapshot) == std::set<std::string>{"partition_not_owned"});
+    CHECK(status::ill_health(snapshot, {}).front().message == "partition 3 is not ours: an open transaction");
+  }
+}
