@@ -20,5 +20,8 @@ namespace ingest {
 
 // What an event adds to the shop's takings, signed; nothing when it has no amount. The table stands in the README.
 [[nodiscard]] std::optional<std::int64_t> effect_of(const tillstream::v1::Event& event, std::string_view original_type);
+// The same with the original at hand: what that one did counts, not only its type.
+[[nodiscard]] std::optional<std::int64_t> effect_of(const tillstream::v1::Event& event,
+                                                    const tillstream::v1::Event& original);
 
 }  // namespace ingest

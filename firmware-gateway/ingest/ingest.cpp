@@ -46,20 +46,23 @@ const std::string& original_terminal(const Event& event) {
 // Whether a stored event is what another one names as its original.
 bool is_original(const Event& stored, const Event& event) {
   return stored.terminal_id() == original_terminal(event) && stored.terminal_ref() == event.original_ref() &&
-         stored.event_id() != event.event_id() && moves_money(stored.type()) &&
+         stored.event_id() != event.event_id() &&
          (event.original_type().empty() || stored.type() == event.original_type());
 }
 
-// The newest original, of the same batch if there is one: references come round with the batches.
+// Of several: one that moved money before one that did not, then one of the same batch, as references come round with
+// the batches, then the newest.
 std::optional<Event> choose_original(const std::vector<base::Bytes>& records, const Event& event) {
-  std::optional<Event> newest;
+  const auto rank = [&event](const Event& stored) {
+    return std::pair(moves_money(stored.type()), stored.batch_no() == event.batch_no());
+  };
+  std::optional<Event> best;
   for (const base::Bytes& record : records) {
     auto stored = parse(record);
     if (!stored || !is_original(*stored, event)) continue;
-    if (stored->batch_no() == event.batch_no()) return stored;
-    if (!newest) newest = std::move(stored);
+    if (!best || rank(*stored) > rank(*best)) best = std::move(stored);
   }
-  return newest;
+  return best;
 }
 
 }  // namespace

@@ -149,11 +149,7 @@ base::Result<Event, Refusal> Recorder::record(const redact::Cleared& cleared, Mo
 
 void link_original(Event& event, const Event& original) {
   event.set_original_event_id(original.event_id());
-  // What the terminal says of the original counts more than what was found by its reference.
-  if (event.original_type().empty()) set_effect(event, original.type());
-  // What moved nothing (declined, failed, unknown) has nothing to be taken back.
-  const bool moved = original.has_effect_minor() && original.effect_minor() != 0;
-  if (event.type() == "reversal" && event.has_effect_minor() && !moved) event.set_effect_minor(0);
+  if (const auto effect = effect_of(event, original)) event.set_effect_minor(*effect);
 }
 
 }  // namespace ingest

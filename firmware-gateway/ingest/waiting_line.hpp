@@ -20,7 +20,7 @@
 namespace ingest {
 
 // Whom to answer; the caller's own number.
-using Ticket = base::Strong<struct TicketTag>;
+using Ticket = base::Strong<struct WaitingTicketTag>;
 
 struct Waiting {
   Ticket ticket;

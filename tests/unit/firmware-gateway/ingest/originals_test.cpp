@@ -47,6 +47,37 @@ TEST_CASE("ingest: the reversal of what moved nothing moves nothing") {
   }
 }
 
+TEST_CASE("ingest: a chain of reversals and adjustments takes its sign from what the one before it did") {
+  Intake intake;
+  const auto effect = [&intake](const char* type, const char* ref, const char* original) {
+    stored(intake.answer(sale({{"type", fmt::format("\"{}\"", type)},
+                               {"terminal_ref", fmt::format("\"{}\"", ref)},
+                               {"original_ref", fmt::format("\"{}\"", original)}})));
+    CHECK_FALSE(intake.last().original_event_id().empty());
+    return intake.last().effect_minor() > 0 ? 1 : intake.last().effect_minor() < 0 ? -1 : 0;
+  };
+  stored(intake.answer(sale({{"terminal_ref", "\"sale\""}})));
+  CHECK(effect("reversal", "v1", "sale") == -1);
+  CHECK(effect("reversal", "v2", "v1") == 1);
+  CHECK(effect("reversal", "v3", "v2") == -1);
+  CHECK(effect("reversal", "v4", "v3") == 1);
+  CHECK(effect("refund", "r", "sale") == -1);
+  CHECK(effect("adjustment", "a1", "r") == -1);
+  CHECK(effect("adjustment", "a2", "a1") == -1);
+  CHECK(effect("reversal", "va", "a2") == 1);
+  CHECK(effect("adjustment", "a3", "sale") == 1);
+}
+
+TEST_CASE("ingest: the reversal of a total or a status, which moved nothing, moves nothing") {
+  for (const char* type : {"batch_total", "terminal_status"}) {
+    Intake intake;
+    stored(intake.answer(sale({{"type", fmt::format("\"{}\"", type)}, {"terminal_ref", "\"t\""}})));
+    stored(intake.answer(sale({{"type", "\"reversal\""}, {"terminal_ref", "\"v\""}, {"original_ref", "\"t\""}})));
+    CHECK_FALSE(intake.last().original_event_id().empty());
+    CHECK(intake.last().effect_minor() == 0);
+  }
+}
+
 TEST_CASE("ingest: an original in the same group is stored first, and nothing overtakes the event that names it") {
   Intake intake;
   const auto first = intake.submit(sale({{"terminal_ref", "\"s\""}}));
