@@ -4,6 +4,7 @@
 #include <array>
 
 #include "firmware-gateway/redact/scan.hpp"
+#include "firmware-gateway/redact/sensitive_name.hpp"
 #include "proto/base/assert.hpp"
 #include "proto/base/bytes.hpp"
 
@@ -15,52 +16,6 @@ constexpr std::string_view fixed_mark = "[card data]";
 constexpr std::string_view identity_mark_begin = "[card";
 constexpr std::size_t identity_mark_hash = 7;
 constexpr std::size_t token_bytes = 16;
-
-// Attributes that hold sensitive authentication data by their name, whatever their value looks like.
-constexpr std::array<std::string_view, 31> forbidden_names{"cvv",
-                                                           "cvv2",
-                                                           "icvv",
-                                                           "dcvv",
-                                                           "cvc",
-                                                           "cvc1",
-                                                           "cvc2",
-                                                           "cvc3",
-                                                           "cav",
-                                                           "cav2",
-                                                           "csc",
-                                                           "cid",
-                                                           "cvd",
-                                                           "cvn",
-                                                           "cvn2",
-                                                           "pvv",
-                                                           "securitycode",
-                                                           "cardsecuritycode",
-                                                           "cardverification",
-                                                           "verificationcode",
-                                                           "verificationvalue",
-                                                           "pin",
-                                                           "pinblock",
-                                                           "pindata",
-                                                           "track",
-                                                           "track1",
-                                                           "track2",
-                                                           "track3",
-                                                           "trackdata",
-                                                           "pan",
-                                                           "cardnumber"};
-
-std::string letters_and_digits(std::string_view name) {
-  std::string simple;
-  for (const char c : name) {
-    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) simple += c;
-    if (c >= 'A' && c <= 'Z') simple += static_cast<char>(c - 'A' + 'a');
-  }
-  return simple;
-}
-
-bool is_forbidden(std::string_view name) {
-  return std::ranges::find(forbidden_names, letters_and_digits(name)) != forbidden_names.end();
-}
 
 std::string mark_fixed(std::string_view /*found*/) { return std::string(fixed_mark); }
 
@@ -162,7 +117,7 @@ void CardGuard::scan_attributes(Fields& fields) {
     std::string name = node.key();
     std::string value = std::move(node.mapped());
     count(Field::attributes, mask_card_data(name, mark_fixed));
-    if (is_forbidden(name)) {
+    if (names_sensitive_data(name)) {
       wipe(value);
       value = fixed_mark;
       count(Field::attributes, 1);

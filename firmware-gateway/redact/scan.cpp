@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 
+#include "firmware-gateway/redact/escapes.hpp"
 #include "firmware-gateway/redact/iin.hpp"
 #include "firmware-gateway/redact/secret.hpp"
 #include "firmware-gateway/redact/unicode.hpp"
@@ -44,15 +45,35 @@ std::optional<char> digit_of(char32_t value) {
   return std::nullopt;
 }
 
-// All of ASCII that is no letter and no digit, and what looks like a blank, a dash or nothing elsewhere.
+struct Block {
+  char32_t first;
+  char32_t last;
+};
+
+// Beyond ASCII: what looks like a blank, a dash, a sign or nothing. Digits among them are digits first.
+constexpr std::array signs{
+    Block{0x00A0, 0x00BF},  // Latin-1's signs, no-break blank, soft hyphen
+    Block{0x00D7, 0x00D7},  // ×
+    Block{0x00F7, 0x00F7},  // ÷
+    Block{0x0300, 0x036F},  // marks that combine with a digit
+    Block{0x2000, 0x206F},  // blanks, joiners, hyphens, dashes, bullets
+    Block{0x20A0, 0x2BFF},  // currencies, enclosing marks, arrows, mathematics, boxes, braille
+    Block{0x2E00, 0x2E7F},  // more punctuation
+    Block{0x3000, 0x303F},  // CJK punctuation, ideographic blank
+    Block{0xFE00, 0xFE1F},  // variation selectors, vertical forms
+    Block{0xFE30, 0xFE6F},  // small and vertical forms
+    Block{0xFEFF, 0xFF0F},  // byte order mark, full-width punctuation
+    Block{0xFF1A, 0xFF20},   Block{0xFF3B, 0xFF40},
+    Block{0xFF5B, 0xFF65},   Block{0xFFE0, 0xFFFD},  // full-width signs, replacement character
+    Block{0x1F000, 0x1FAFF},                         // pictures
+    Block{0xE0000, 0xE01EF},                         // tags, more variation selectors
+};
+
+// All of ASCII that is no letter and no digit, and signs elsewhere.
 bool is_separator(char32_t value) {
   if (value < 0x80) return (value < 'a' || value > 'z') && (value < 'A' || value > 'Z');
-  if (value >= 0x0300 && value <= 0x036F) return true;  // marks that combine with a digit
-  if (value >= 0x2000 && value <= 0x206F) return true;  // blanks, joiners, hyphens, dashes, bullets
-  if (value >= 0x20D0 && value <= 0x20FF) return true;  // enclosing marks: keycaps
-  if (value >= 0xFE00 && value <= 0xFE0F) return true;  // variation selectors
-  constexpr std::u32string_view others = U"\u00A0\u00AD\u00B7\u2212\u3000\uFEFF";
-  return others.contains(value);
+  return std::ranges::any_of(signs,
+                             [value](const Block& block) { return value >= block.first && value <= block.last; });
 }
 
 Shape shape_of(char32_t value) {
@@ -60,8 +81,13 @@ Shape shape_of(char32_t value) {
   return is_separator(value) ? Shape::separator : Shape::other;
 }
 
-Symbol read_symbol(std::string_view text, std::size_t at) {
-  const auto next = decode(text.substr(at)).value_or(CodePoint{0xFFFD, 1});
+// A text is read as it stands, and once more with the escapes of URLs, HTML and JSON undone: what web tills encode
+// twice.
+enum class Escapes { as_they_stand, undone };
+
+Symbol read_symbol(std::string_view text, std::size_t at, Escapes escapes) {
+  const auto escaped = escapes == Escapes::undone ? undo_escape(text.substr(at)) : std::nullopt;
+  const auto next = escaped ? *escaped : decode(text.substr(at)).value_or(CodePoint{0xFFFD, 1});
   Symbol symbol{.begin = at, .end = at + next.bytes};
   if (const auto digit = digit_of(next.value)) {
     symbol.shape = Shape::digit;
@@ -76,9 +102,10 @@ Symbol read_symbol(std::string_view text, std::size_t at) {
 // A text as symbols. Wiped when it goes.
 class Symbols {
  public:
-  explicit Symbols(std::string_view text) {
+  Symbols(std::string_view text, Escapes escapes) {
     symbols_.reserve(text.size());
-    for (std::size_t at = 0; at < text.size(); at = symbols_.back().end) symbols_.push_back(read_symbol(text, at));
+    for (std::size_t at = 0; at < text.size(); at = symbols_.back().end)
+      symbols_.push_back(read_symbol(text, at, escapes));
   }
   Symbols(const Symbols&) = delete;
   Symbols& operator=(const Symbols&) = delete;
@@ -164,12 +191,12 @@ bool hides_pan(std::string_view run) {
 
 class Search {
  public:
-  explicit Search(std::string_view text) : text_(text) {}
+  Search(std::string_view text, Escapes escapes) : text_(text, escapes) {}
 
+  // In no order.
   std::vector<Finding> run() {
     find_tracks();
     find_numbers();
-    std::ranges::sort(findings_, {}, &Finding::begin);
     return std::move(findings_);
   }
 
@@ -270,11 +297,30 @@ class Search {
 
 bool may_hold_card_data(std::string_view text) { return text.size() >= found_digits_min - 1; }
 
+// In the order of the text, what overlaps as one.
+std::vector<Finding> merged(std::vector<Finding> findings) {
+  std::ranges::sort(findings, {}, &Finding::begin);
+  std::vector<Finding> apart;
+  for (const Finding& finding : findings) {
+    if (!apart.empty() && finding.begin < apart.back().end) {
+      apart.back().end = std::max(apart.back().end, finding.end);
+    } else {
+      apart.push_back(finding);
+    }
+  }
+  return apart;
+}
+
 }  // namespace
 
 std::vector<Finding> find_card_data(std::string_view text) {
   if (!may_hold_card_data(text)) return {};
-  return Search(text).run();
+  std::vector<Finding> findings = Search(text, Escapes::as_they_stand).run();
+  if (may_hold_escapes(text)) {
+    const std::vector<Finding> more = Search(text, Escapes::undone).run();
+    findings.insert(findings.end(), more.begin(), more.end());
+  }
+  return merged(std::move(findings));
 }
 
 std::size_t mask_card_data(std::string& text, const Mark& mark) {

@@ -81,9 +81,9 @@ TEST_CASE("guard: what the terminal knows of the card counts more than what its 
 
 TEST_CASE("guard: clear card numbers come only where they may; masked ones anywhere") {
   struct Case {
-    AcceptCardNumbers accept;
+    AcceptCardNumbers accept{};
     Channel channel;
-    bool accepted;
+    bool accepted = false;
   };
   for (const Case& c : {Case{AcceptCardNumbers::never, {.tls = false, .peer_is_loopback = true}, false},
                         Case{AcceptCardNumbers::never, {.tls = true, .peer_is_loopback = false}, true},

@@ -53,6 +53,37 @@ TEST_CASE("scan: what ends a track's number separates groups, too") {
   CHECK(masked("4111111111111111=25") == "#=25");
 }
 
+TEST_CASE("scan: escapes that stand between groups, or for digits, hide nothing") {
+  for (const char* text :
+       {"4539%205787%206362%201486", "4539%2B5787%2B6362%2B1486", "4539&nbsp;5787&nbsp;6362&nbsp;1486",
+        "4539&#32;5787&#x20;6362&#160;1486", R"(4539\u00205787\u00a06362\u00201486)", R"(4539\n5787\n6362\n1486)",
+        R"(4539\x205787\x206362\x201486)", "%34539%20578763621486", "4539%C2%A05787%C2%A063621486"}) {
+    CAPTURE(text);
+    CHECK(redact::find_card_data(text).size() == 1);
+    CHECK(masked(text) == "#");
+  }
+  // Read as it stands, too: here % is a sign, and 20 belongs to the number.
+  CHECK(masked("4539%2057 and 4111%111111111111") == "4539%2057 and #");
+}
+
+TEST_CASE("scan: any sign may stand between groups") {
+  for (const char* sign : {"€", "\u2800", "\U000E0020", "→", "×", "、", "／", "💳", "™"}) {
+    std::string text = "4539";
+    for (const char* group : {"5787", "6362", "1486"}) text.append(sign).append(group);
+    CHECK_MESSAGE(masked(text) == "#", text);
+  }
+}
+
+TEST_CASE("scan: knows the numbers of national schemes") {
+  for (const char* number :
+       {"8200000000000005", "8600000000000002", "9860000000000009", "9704000000000018", "2205000000000005"}) {
+    std::string text = number;
+    // The last digit is made to pass Luhn.
+    for (char last = '0'; last <= '9' && !redact::passes_luhn(text); ++last) text.back() = last;
+    CHECK_MESSAGE(masked(text) == "#", text);
+  }
+}
+
 TEST_CASE("scan: leaves alone what only looks similar") {
   for (const char* text : {
            "",
