@@ -126,7 +126,7 @@ JournalDisk& journal_disk() {
   static sqlite3_vfs vfs = [] {
     real_vfs = sqlite3_vfs_find(nullptr);
     sqlite3_vfs copy = *real_vfs;
-    copy.zName = disk.name();
+    copy.zName = JournalDisk::name();
     copy.szOsFile = static_cast<int>(sizeof(File)) + real_vfs->szOsFile;
     copy.xOpen = vfs_open;
     return copy;

@@ -17,7 +17,7 @@ namespace support {
 class JournalDisk {
  public:
   // The VFS's name, for JournalSettings::vfs.
-  [[nodiscard]] const char* name() const { return "journal-disk"; }
+  [[nodiscard]] static const char* name() { return "journal-disk"; }
 
   // Everything works again, nothing is counted, nothing unsynced is remembered.
   void heal();

@@ -43,7 +43,7 @@ struct Lost {
 };
 struct Committed {
   stream::TransactionId id;
-  bool blocked;
+  bool blocked{};
   std::optional<stream::Position> appended_through;
 };
 struct Unblocked {};

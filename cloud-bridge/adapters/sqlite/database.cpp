@@ -1,5 +1,7 @@
 #include "cloud-bridge/adapters/sqlite/database.hpp"
 
+#include <sys/stat.h>
+
 namespace sqlite {
 
 std::string_view Statement::text(int column) {
@@ -19,6 +21,18 @@ SqliteResult<Database> Database::open(const std::string& path, int flags) {
 }
 
 SqliteError Database::error() const { return {sqlite3_extended_errcode(handle()), sqlite3_errmsg(handle())}; }
+
+bool Database::has_moved() {
+  int moved = 0;
+  if (sqlite3_file_control(handle(), "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0) return true;
+  struct stat wal{};
+  const bool there = ::stat(sqlite3_filename_wal(sqlite3_db_filename(handle(), "main")), &wal) == 0;
+  if (!wal_inode_) {
+    if (there) wal_inode_ = wal.st_ino;
+    return false;
+  }
+  return !there || wal.st_ino != *wal_inode_;
+}
 
 SqliteResult<void> Database::execute(const char* sql) {
   if (sqlite3_exec(handle(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) return base::fail(error());

@@ -71,8 +71,12 @@ class Database {
   // The first column of the first row, as text ("" for NULL or no row) and as an integer.
   [[nodiscard]] SqliteResult<std::string> text(const char* sql);
   [[nodiscard]] SqliteResult<std::int64_t> integer(const char* sql);
+  // Whether the file or its WAL is not any more what stands under its name: removed, renamed or replaced by somebody
+  // while it was open. What is committed then nobody finds again.
+  [[nodiscard]] bool has_moved();
 
  private:
+  std::optional<std::uint64_t> wal_inode_;  // once there is one
   struct Close {
     void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
   };

@@ -196,6 +196,8 @@ FileResult<void> StreamFile::commit(const stream::Transaction& transaction) {
   if (auto begun = check(database_.execute("BEGIN IMMEDIATE")); !begun) return begun;
   if (auto written = write(transaction); !written) return written;
   if (auto committed = check(database_.execute("COMMIT")); !committed) return committed;
+  if (database_.has_moved())
+    return base::fail(StreamFileError{StreamFileFault::io, "the file was removed or replaced while it was open"});
   measure();
   return {};
 }

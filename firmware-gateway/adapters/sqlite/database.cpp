@@ -1,5 +1,7 @@
 #include "firmware-gateway/adapters/sqlite/database.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 
 namespace sqlite {
@@ -63,7 +65,10 @@ int Database::open(const std::string& path, int flags, const std::string& vfs) {
   return status;
 }
 
-int Database::close() { return sqlite3_close(handle_.release()); }
+int Database::close() {
+  wal_inode_.reset();
+  return sqlite3_close(handle_.release());
+}
 
 int Database::run(const char* sql) const { return sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr); }
 
@@ -101,6 +106,18 @@ int Database::rewrite_wal() const {
     if (status == SQLITE_OK) status = file->pMethods->xWrite(file, bytes.data(), count, at);
   }
   return status == SQLITE_OK ? file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) : status;
+}
+
+bool Database::has_moved() {
+  int moved = 0;
+  if (sqlite3_file_control(handle(), "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0) return true;
+  struct stat wal{};
+  const bool there = ::stat(sqlite3_filename_wal(sqlite3_db_filename(handle(), "main")), &wal) == 0;
+  if (!wal_inode_) {
+    if (there) wal_inode_ = wal.st_ino;
+    return false;
+  }
+  return !there || wal.st_ino != *wal_inode_;
 }
 
 Transaction::Transaction(const Database& database) : database_(database), status_(database.run("BEGIN IMMEDIATE")) {}

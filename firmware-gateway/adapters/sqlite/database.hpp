@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "proto/base/bytes.hpp"
@@ -68,10 +69,14 @@ class Database {
   // Writes the WAL's bytes over themselves and syncs them: an SQLite code. What a failed fsync has left in the page
   // cache alone is on disk then, and no room is needed, as for a checkpoint.
   [[nodiscard]] int rewrite_wal() const;
+  // Whether the file or its WAL is not any more what stands under its name: removed, renamed or replaced by somebody
+  // while it was open. What is committed then nobody finds again.
+  [[nodiscard]] bool has_moved();
   // errno of the last failed system call.
   [[nodiscard]] int system_error() const { return sqlite3_system_errno(handle_.get()); }
 
  private:
+  std::optional<std::uint64_t> wal_inode_;  // once there is one
   struct Close {
     void operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
   };

@@ -34,6 +34,12 @@ base::Result<Look, OpenError> look_at(const std::filesystem::path& state_dir) {
   return look;
 }
 
+// The integrity check looks at neither.
+void check_header(const Database& database, VerifyReport& report) {
+  if (sqlite3_db_readonly(database.handle(), "main") == 1) note(report, "the header says that it is of a newer SQLite");
+  if (!free_pages_possible(database)) note(report, "the header counts more free pages than there are");
+}
+
 void check_tree(const Database& database, VerifyReport& report) {
   Statement check(database, "PRAGMA integrity_check(100)");
   int status = check.step();
@@ -78,6 +84,7 @@ base::Result<VerifyReport, OpenError> verify(const std::filesystem::path& state_
   if (!look) return base::fail(look.error());
   VerifyReport report;
   check_tree(look->database, report);
+  check_header(look->database, report);
   const journal::Catalog catalog = check_catalog(look->database, report);
   check_rows(look->database, catalog, report);
   return report;

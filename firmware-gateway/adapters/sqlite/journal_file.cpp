@@ -1,6 +1,8 @@
 #include "firmware-gateway/adapters/sqlite/journal_file.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -87,6 +89,20 @@ base::Result<void, OpenError> check_kind(const Database& database, const fs::pat
   return {};
 }
 
+// What SQLite itself takes on trust from the file's header, and would fail by later, again and again: a version that it
+// may only read, and a count of free pages that cannot be.
+base::Result<void, OpenError> check_header(const Database& database, const fs::path& path) {
+  const auto damaged = [&path](std::string_view what) {
+    return base::fail(OpenError{OpenFault::damaged, fmt::format("{}: {}", path.string(), what)});
+  };
+  if (sqlite3_db_readonly(database.handle(), "main") == 1) {
+    if (::access(path.c_str(), W_OK) == 0) return damaged("the header says that it is of a newer SQLite");
+    return base::fail(OpenError{OpenFault::forbidden, path.string() + ": may not be written"});
+  }
+  if (!free_pages_possible(database)) return damaged("the header counts more free pages than there are");
+  return {};
+}
+
 int set_page_size(Database& database, int page_bytes) {
   return database.run(fmt::format("PRAGMA page_size = {}", page_bytes).c_str());
 }
@@ -131,6 +147,15 @@ bool is_forbidden(int status, const Database& database) {
 
 }  // namespace
 
+bool free_pages_possible(const Database& database) {
+  int status = SQLITE_OK;
+  const std::string free = database.value("PRAGMA freelist_count", &status);
+  if (status != SQLITE_OK) return true;  // whoever reads next says why
+  const std::string pages = database.value("PRAGMA page_count", &status);
+  if (status != SQLITE_OK) return true;
+  return free.empty() || (free.front() != '-' && std::stoll(free) < std::stoll(pages));
+}
+
 bool is_damage(int status) {
   const int primary = status & 0xFF;
   return primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB || status == SQLITE_IOERR_SHORT_READ;
@@ -171,6 +196,7 @@ base::Result<Database, OpenError> open_journal(const fs::path& path, const std::
     if (!had_wal && fs::exists(wal_of(path)) && fs::file_size(wal_of(path)) == 0) fs::remove(wal_of(path));
     return base::fail(kind.error());
   }
+  if (const auto header = check_header(database, path); !header) return base::fail(header.error());
   const auto applied = apply_pragmas(database);
   if (!applied) return base::fail(applied.error());
   return database;
@@ -187,6 +213,8 @@ base::Result<void, OpenError> make_journal(const fs::path& path, const std::stri
                                            const journal::Catalog& catalog, const Filler& fill, int page_bytes) {
   Database database;
   int status = database.open(path.string(), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs);
+  // The log gets the mode of its database.
+  ::chmod(path.c_str(), S_IRUSR | S_IWUSR);
   if (status == SQLITE_OK) status = write_schema(database, page_bytes);
   if (status == SQLITE_OK) status = write_catalog(database, catalog);
   if (status == SQLITE_OK && fill) status = fill(database);

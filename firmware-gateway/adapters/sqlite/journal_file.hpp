@@ -18,6 +18,8 @@ inline constexpr int kPageBytes = 4096;
 // damaged, disk_full or storage, for a failed call.
 [[nodiscard]] OpenError open_error(int status, const Database& database, std::string_view what);
 [[nodiscard]] bool is_damage(int status);
+// Whether the header's count of free pages fits the file.
+[[nodiscard]] bool free_pages_possible(const Database& database);
 [[nodiscard]] bool is_disk_full(int status, const Database& database);
 
 // Opens an existing journal: refuses a newer or foreign one untouched, sets and reads back every PRAGMA. `damaged` when

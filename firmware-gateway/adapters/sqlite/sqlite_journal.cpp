@@ -327,7 +327,9 @@ int SqliteJournal::store_group(const std::vector<Planned>& planned) {
         3, static_cast<std::int64_t>(journal::row_crc(appended->row.value(), item.key_hash, item.record)));
     transaction.run(statements_.insert_row.bind(4, item.record));
   }
-  return transaction.commit();
+  const int status = transaction.commit();
+  // Committed into a file that is not there any more: answered as a disk that failed, and opened again.
+  return status == SQLITE_OK && database_.has_moved() ? SQLITE_IOERR_DELETE_NOENT : status;
 }
 
 void SqliteJournal::index_group(const std::vector<Planned>& planned) {

@@ -56,6 +56,15 @@ std::string stamp(base::UtcTime time) {
                      clock.minutes().count(), clock.seconds().count());
 }
 
+// The journal's files are nobody else's business, whatever the folder's mode: turnover, tokens, the key of the hashes.
+void keep_private(const fs::path& folder) {
+  std::error_code failure;
+  for (const auto& file : fs::directory_iterator(folder, failure)) {
+    if (file.path().filename().string().starts_with("journal.") && file.is_regular_file(failure))
+      fs::permissions(file.path(), fs::perms::group_all | fs::perms::others_all, fs::perm_options::remove, failure);
+  }
+}
+
 }  // namespace
 
 bool is_refusal(OpenFault fault) { return fault != OpenFault::disk_full && fault != OpenFault::storage; }
@@ -81,6 +90,7 @@ base::Result<StateFolder, OpenError> StateFolder::open(const fs::path& path) {
     return base::fail(OpenError{OpenFault::in_use,
                                 fmt::format("{}: another tillstream-gateway is using this folder", path.string())});
   }
+  keep_private(path);
   return StateFolder(path, lock);
 }
 

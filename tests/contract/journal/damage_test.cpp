@@ -280,6 +280,46 @@ TEST_CASE(
   check_goes_on(fixture);
 }
 
+TEST_CASE("damage: a header that SQLite would fail by later is damage at once, and verify names it") {
+  struct Broken {
+    std::size_t offset;
+    const char* bytes;
+    std::size_t size;
+  };
+  // The file format's write version; the count of free pages.
+  for (const Broken& broken : {Broken{18, "\x03", 1}, Broken{36, "\x80", 1}, Broken{37, "\x80", 1}}) {
+    CAPTURE(broken.offset);
+    SqliteFixture fixture;
+    const auto run = fill(fixture, 300);
+    overwrite(fixture.file(), broken.offset, base::Bytes(broken.bytes, broken.size));
+    const auto report = sqlite::verify(fixture.state_dir());
+    REQUIRE(report);
+    CHECK(report->problems_total > 0);
+    fixture.reopen();
+    REQUIRE(fixture.journal().salvaged().has_value());
+    const auto checked = check_salvaged(fixture, run);
+    CHECK(checked.events == 300);
+    CHECK(checked.notices == 0);
+    check_goes_on(fixture);
+  }
+}
+
+TEST_CASE("damage: what is appended to a file that somebody has removed is not answered as stored") {
+  for (const std::string suffix : {"", "-wal"}) {
+    CAPTURE(suffix);
+    SqliteFixture fixture;
+    fixture.reopen();
+    const auto append = [&fixture](std::uint64_t n) {
+      const journal::AppendItem item{
+          .key_hash = n, .priority = journal::Priority::money, .record = record_of(n), .seen_through = {}};
+      return fixture.journal().append(std::span(&item, 1)).has_value();
+    };
+    REQUIRE(append(1));
+    fs::rename(fixture.file().string() + suffix, fixture.file().string() + suffix + ".backup");
+    CHECK_FALSE(append(2));
+  }
+}
+
 TEST_CASE("damage: a truncated file keeps what its pages still hold") {
   SqliteFixture fixture;
   const auto run = fill(fixture, 3000);

@@ -37,7 +37,7 @@ class PowerFixture : public SqliteFixture {
   PowerFixture() {
     close();
     journal_disk().heal();
-    settings().vfs = journal_disk().name();
+    settings().vfs = JournalDisk::name();
   }
   ~PowerFixture() {
     close();

@@ -57,7 +57,7 @@ class ThreadFixture {
     settings_.gateway_id = "shop-0017";
     settings_.limits = {512U << 20U, 16U << 20U};
     settings_.retention = 1000s;
-    settings_.vfs = journal_disk().name();
+    settings_.vfs = JournalDisk::name();
     journal_disk().heal();
   }
   ~ThreadFixture() { journal_disk().heal(); }

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "tests/support/stream/faulty_vfs.hpp"
@@ -45,6 +46,24 @@ struct NoFaults {
 };
 
 }  // namespace
+
+TEST_CASE("stream file: what is committed into a file that somebody has removed or replaced is not called committed") {
+  for (const std::string suffix : {"", "-wal"}) {
+    for (const bool replaced : {false, true}) {
+      CAPTURE(suffix);
+      CAPTURE(replaced);
+      Folder here;
+      auto file = here.open();
+      REQUIRE(file->commit(test::transaction("shop-1", 1, 1, 1)).has_value());
+      std::filesystem::rename(here.path + suffix, here.path + suffix + ".backup");
+      if (replaced) std::filesystem::copy(here.path + suffix + ".backup", here.path + suffix);
+      const auto committed = file->commit(test::transaction("shop-1", 1, 2, 1));
+      REQUIRE_FALSE(committed.has_value());
+      CHECK(committed.error().fault == StreamFileFault::io);
+      CHECK(committed.error().text.find("removed or replaced") != std::string::npos);
+    }
+  }
+}
 
 TEST_CASE("stream file: readers find the tables and columns that were promised") {
   Folder here;
