@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kUuidBytes = 16;
 constexpr std::size_t kCardDigitsMin = 13;
+constexpr std::string_view kWithheld = "(withheld)";
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -35,6 +36,11 @@ bool may_hold_card_number(std::string_view bytes) {
 
 bool is_id(std::string_view bytes) { return bytes.empty() || bytes.size() == kUuidBytes; }
 
+// Anyone who may publish chooses the topic.
+std::string harmless(std::string_view text) {
+  return may_hold_card_number(text) ? std::string(kWithheld) : std::string(text);
+}
+
 }  // namespace
 
 std::string key_of(const DeadLetter& letter) { return letter.gateway_id + "/" + letter.epoch + "/" + letter.digest; }
@@ -53,8 +59,8 @@ bool may_keep(base::BytesView payload) {
 }
 
 DeadLetter dead_letter(const Refused& refused, const base::Hasher& hasher) {
-  DeadLetter letter{.gateway_id = std::string(refused.gateway_id),
-                    .topic = std::string(refused.topic.substr(0, kDeadLetterTopicMax)),
+  DeadLetter letter{.gateway_id = harmless(refused.gateway_id),
+                    .topic = harmless(refused.topic.substr(0, kDeadLetterTopicMax)),
                     .reason = std::string(refused.reason),
                     .detail = std::string(refused.detail),
                     .epoch = std::string(refused.epoch),

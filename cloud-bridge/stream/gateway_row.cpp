@@ -16,7 +16,9 @@ void append_time(JsonObject& json, std::string_view name, std::int64_t ms) {
     json.text(name, base::to_rfc3339(base::UtcTime(std::chrono::milliseconds(ms))));
 }
 
+// A gateway that is still counting after its start says none: left out, not zero.
 void append_amounts(std::string& out, JsonObject& json, const Heartbeat& heartbeat) {
+  if (heartbeat.pending_events() > 0 && heartbeat.pending_amounts().empty()) return;
   json.begin_member("pending_amounts");
   out += '[';
   const char* separator = "";

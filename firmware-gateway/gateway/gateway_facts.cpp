@@ -134,7 +134,7 @@ status::Facts Gateway::facts(base::Now now) const {
     facts.next_seq = sender_.seq_of(sender_.next()).value();
     facts.committed_seq = sender_.seq_of(sender_.acked()).value();
     facts.pending_events = sender_.pending();
-    facts.pending_amounts = ledger_.amounts();
+    if (ledger_.exact()) facts.pending_amounts = ledger_.amounts();
   }
   facts.oldest_pending = oldest_pending(now);
   facts.uplink = {.connected = uplink_.online(),

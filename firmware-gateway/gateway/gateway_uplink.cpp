@@ -158,7 +158,9 @@ void Gateway::tell_facts(base::Now now) {
   handoff::HeartbeatFacts facts;
   if (const auto oldest = ledger_.oldest()) facts.oldest_pending_at = oldest->at;
   facts.complete_until = complete_until(now);
-  for (const auto& amount : ledger_.amounts()) {
+  // While it is still counting none at all is the honest answer.
+  const auto amounts = ledger_.exact() ? ledger_.amounts() : std::vector<status::PendingAmount>();
+  for (const auto& amount : amounts) {
     auto& pending = facts.pending_amounts.emplace_back();
     pending.set_currency(amount.currency);
     pending.set_amount_minor(amount.amount_minor);

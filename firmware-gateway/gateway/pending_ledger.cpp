@@ -1,12 +1,32 @@
 #include "firmware-gateway/gateway/pending_ledger.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "proto/wire/event.pb.h"
 
 namespace gateway {
 
 using handoff::Row;
+
+void PendingLedger::Total::add(std::int64_t amount_minor) {
+  units_ += amount_minor / unit;
+  rest_ += amount_minor % unit;
+}
+
+void PendingLedger::Total::subtract(std::int64_t amount_minor) {
+  units_ -= amount_minor / unit;
+  rest_ -= amount_minor % unit;
+}
+
+std::int64_t PendingLedger::Total::amount_minor() const {
+  constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  const std::int64_t units = units_ + rest_ / unit;
+  const std::int64_t rest = rest_ % unit;
+  if (units >= most / unit) return most;
+  if (units <= -(most / unit)) return -most;
+  return units * unit + rest;
+}
 
 void PendingLedger::on_opened(Row acked, Row next) {
   acked_ = acked;
@@ -45,7 +65,7 @@ void PendingLedger::count(Row row, const Detail& detail) {
   counted_ = row;
   if (!detail.currency.empty()) {
     auto& sum = totals_[detail.currency];
-    sum.amount_minor += detail.amount_minor;
+    sum.total.add(detail.amount_minor);
     ++sum.count;
   }
   if (!spans_.empty() && row.value() % span_rows != 0) {
@@ -59,7 +79,7 @@ void PendingLedger::count(Row row, const Detail& detail) {
 void PendingLedger::subtract(const Detail& detail) {
   const auto sum = totals_.find(detail.currency);
   if (sum == totals_.end()) return;
-  sum->second.amount_minor -= detail.amount_minor;
+  sum->second.total.subtract(detail.amount_minor);
   if (--sum->second.count == 0) totals_.erase(sum);
 }
 
@@ -83,7 +103,7 @@ std::vector<status::PendingAmount> PendingLedger::amounts() const {
   std::vector<status::PendingAmount> amounts;
   amounts.reserve(totals_.size());
   for (const auto& [currency, sum] : totals_) {
-    amounts.push_back({.currency = currency, .amount_minor = sum.amount_minor, .count = sum.count});
+    amounts.push_back({.currency = currency, .amount_minor = sum.total.amount_minor(), .count = sum.count});
   }
   return amounts;
 }

@@ -56,8 +56,22 @@ class PendingLedger {
   [[nodiscard]] std::optional<base::UtcTime> lowest_received() const;
 
  private:
+  // Of amounts up to 15 digits and rows without number: more than 64 bits hold. Kept in two parts, so that it is exact
+  // while it is beyond them.
+  class Total {
+   public:
+    void add(std::int64_t amount_minor);
+    void subtract(std::int64_t amount_minor);
+    // The nearest that can be said.
+    [[nodiscard]] std::int64_t amount_minor() const;
+
+   private:
+    static constexpr std::int64_t unit = 1'000'000'000;
+    std::int64_t units_ = 0;
+    std::int64_t rest_ = 0;
+  };
   struct Sum {
-    std::int64_t amount_minor = 0;
+    Total total;
     std::uint64_t count = 0;
   };
   struct Detail {

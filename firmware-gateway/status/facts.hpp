@@ -85,7 +85,7 @@ struct Facts {
   std::uint64_t next_seq = 0;
   std::uint64_t committed_seq = 0;
   std::uint64_t pending_events = 0;
-  std::vector<PendingAmount> pending_amounts = {};
+  std::optional<std::vector<PendingAmount>> pending_amounts = {};  // none: still counting after a start
   std::optional<std::chrono::seconds> oldest_pending = {};
 
   UplinkFacts uplink = {};

@@ -53,7 +53,7 @@ async function refresh() {
     document.getElementById('verdict').className = 'verdict ' + (!good ? 'bad' : linked ? 'good' : 'warn');
     document.getElementById('reasons').replaceChildren(...health.reasons.map(reason => {
       const item = document.createElement('li'); item.textContent = reason; return item; }));
-    const money = status.pending_amounts.map(a => a.count + ' × ' + a.currency + ', ' + a.amount_minor + ' minor units').join('; ');
+    const money = (status.pending_amounts || []).map(a => a.count + ' × ' + a.currency + ', ' + a.amount_minor + ' minor units').join('; ');
     rows('facts', [
       ['Waiting to be sent', status.pending_events + (status.pending_events ? ', the oldest for ' + age(status.oldest_pending_seconds) : '')],
       ['Money among it', money || 'none'],

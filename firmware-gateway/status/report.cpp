@@ -13,9 +13,9 @@ namespace {
 
 constexpr std::string_view prefix = "tillstream_gateway_";
 
-std::string amounts_json(const Facts& facts) {
+std::string amounts_json(const std::vector<PendingAmount>& pending) {
   JsonArray amounts;
-  for (const PendingAmount& amount : facts.pending_amounts) {
+  for (const PendingAmount& amount : pending) {
     amounts.add(JsonObject()
                     .text("currency", amount.currency)
                     .number("amount_minor", amount.amount_minor)
@@ -119,7 +119,8 @@ std::string status_json(const Facts& facts) {
   JsonObject json;
   json.text("gateway_id", facts.gateway_id).text("epoch", facts.epoch);
   json.number("next_seq", facts.next_seq).number("committed_seq", facts.committed_seq);
-  json.number("pending_events", facts.pending_events).raw("pending_amounts", amounts_json(facts));
+  json.number("pending_events", facts.pending_events);
+  if (facts.pending_amounts) json.raw("pending_amounts", amounts_json(*facts.pending_amounts));
   json.number("oldest_pending_seconds", facts.oldest_pending ? facts.oldest_pending->count() : 0);
   json.raw("uplink", uplink_json(facts.uplink)).raw("journal", journal_json(facts.journal));
   json.text("clock", facts.clock_synced ? "synced" : "unsynced");

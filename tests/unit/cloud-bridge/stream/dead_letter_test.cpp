@@ -69,6 +69,24 @@ TEST_CASE("dead letter: what is no record of ours is not kept") {
   CHECK_FALSE(stream::may_keep(large.SerializeAsString()));
 }
 
+TEST_CASE("dead letter: a topic that may hold a card number is withheld, and so is the id in it") {
+  for (const std::string id : {"4539578763621486", "4539-5787-6362-1486", "x4539578763621486"}) {
+    const std::string topic = "tillstream/v1/up/00/" + id;
+    const auto letter = stream::dead_letter(
+        {.gateway_id = id, .topic = topic, .reason = "undecodable", .at = {}, .payload = "x"}, platform::hasher());
+    CHECK(letter.gateway_id == "(withheld)");
+    CHECK(letter.topic == "(withheld)");
+  }
+  const auto plain = stream::dead_letter({.gateway_id = "shop-0017",
+                                          .topic = "tillstream/v1/up/c5/shop-0017",
+                                          .reason = "undecodable",
+                                          .at = {},
+                                          .payload = "x"},
+                                         platform::hasher());
+  CHECK(plain.gateway_id == "shop-0017");
+  CHECK(plain.topic == "tillstream/v1/up/c5/shop-0017");
+}
+
 TEST_CASE("dead letter: a foreign topic is bounded") {
   const std::string topic(60'000, 't');
   const auto letter = stream::dead_letter(

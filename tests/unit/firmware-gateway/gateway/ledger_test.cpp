@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <limits>
+
 #include "firmware-gateway/gateway/pending_ledger.hpp"
 #include "firmware-gateway/gateway/row_numbers.hpp"
 #include "proto/wire/event.pb.h"
@@ -48,6 +50,27 @@ TEST_CASE("ledger: sums by currency what is pending, and forgets it as it is ack
   ledger.on_acked(Row(4));
   CHECK(ledger.amounts().empty());
   CHECK_FALSE(ledger.lowest_received());
+}
+
+TEST_CASE("ledger: more money than 64 bits hold is told as the most they hold, and is exact again when it is less") {
+  for (const std::int64_t sign : {1, -1}) {
+    CAPTURE(sign);
+    constexpr std::int64_t largest = 999'999'999'999'999;
+    PendingLedger ledger;
+    ledger.on_opened(Row(0), Row(1));
+    std::vector<base::Bytes> rows(10'000, record("EUR", sign * largest));
+    rows.back() = record("EUR", sign * 42);
+    // The last ones beyond details_max are known by their sums only, until they are read again.
+    ledger.on_rows(Row(1), std::span(rows).first(8'000), Row(8'001));
+    CHECK(sum(ledger, "EUR") == sign * 8'000 * largest);
+    ledger.on_acked(Row(1));
+    ledger.on_rows(Row(8'001), std::span(rows).subspan(8'000), Row(10'001));
+    CHECK(sum(ledger, "EUR") == sign * std::numeric_limits<std::int64_t>::max());
+    ledger.on_acked(Row(8'000));
+    ledger.on_rows(Row(8'001), std::span(rows).subspan(8'000), Row(10'001));
+    ledger.on_acked(Row(9'998));
+    CHECK(sum(ledger, "EUR") == sign * (largest + 42));
+  }
 }
 
 TEST_CASE("ledger: after a restart it is inexact until every pending row has been scanned, live rows in between") {

@@ -94,7 +94,7 @@ TEST_CASE("status: has every field that the manual names") {
   facts.next_seq = 43;
   facts.committed_seq = 41;
   facts.pending_events = 1;
-  facts.pending_amounts = {{.currency = "EUR", .amount_minor = -500, .count = 1}};
+  facts.pending_amounts = std::vector{status::PendingAmount{.currency = "EUR", .amount_minor = -500, .count = 1}};
   facts.oldest_pending = 3s;
   facts.listeners = {{.name = "http", .address = "127.0.0.1:8801"}};
   const std::string json = status::status_json(facts);
@@ -108,6 +108,12 @@ TEST_CASE("status: has every field that the manual names") {
     CAPTURE(part);
     CHECK(contains(json, part));
   }
+}
+
+TEST_CASE("status: while the pending rows are still being counted no amounts are told") {
+  auto facts = healthy();
+  facts.pending_amounts.reset();
+  CHECK_FALSE(contains(status::status_json(facts), "pending_amounts"));
 }
 
 TEST_CASE("metrics: each family is announced once, each sample has the prefix") {
