@@ -67,7 +67,12 @@ int main(int argc, char** argv) {
     const app::ParsedArguments parsed = app::parse_arguments(argc, argv);
     if (!parsed.arguments) return parsed.exit_status;
     const auto config = config::load(parsed.arguments->config);
-    if (config) return dispatch(*parsed.arguments, *config);
+    if (config) {
+      const int status = dispatch(*parsed.arguments, *config);
+      if (status != app::exit_done || platform::output_written()) return status;
+      fmt::print(stderr, "tillstream-bridge: the output could not be written\n");
+      return app::exit_failed;
+    }
     for (const auto& error : config.error()) fmt::print(stderr, "{}\n", error.text());
     return app::exit_bad_config;
   } catch (const std::exception& exception) {

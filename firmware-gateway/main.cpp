@@ -5,6 +5,7 @@
 
 #include "firmware-gateway/app/command_line.hpp"
 #include "firmware-gateway/app/program.hpp"
+#include "proto/platform/system.hpp"
 
 namespace {
 
@@ -44,5 +45,8 @@ int main(int argc, char** argv) {
   const auto reading = config::load(command.config, app::config_needs());
   for (const auto& error : reading.errors) fmt::print(stderr, "{}\n", error.text());
   if (!reading.config) return app::exit_config;
-  return perform(command, reading);
+  const int status = perform(command, reading);
+  if (status != app::exit_done || platform::output_written()) return status;
+  fmt::print(stderr, "tillstream-gateway: the output could not be written\n");
+  return app::exit_failed;
 }

@@ -1,15 +1,18 @@
 #include "proto/platform/system.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/timex.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
 #include <system_error>
 
@@ -81,6 +84,13 @@ std::string harden_process() {
   if (::setrlimit(RLIMIT_CORE, &no_core) != 0) return failed("setrlimit(RLIMIT_CORE)");
   if (!kLeakCheckAttaches && ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return failed("prctl(PR_SET_DUMPABLE)");
   return {};
+}
+
+bool output_written() {
+  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (written) return true;
+  pollfd output{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+  return ::poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0;
 }
 
 }  // namespace platform

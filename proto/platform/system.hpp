@@ -28,4 +28,8 @@ void notify_supervisor(std::string_view state);
 // check attaches to it.
 [[nodiscard]] std::string harden_process();
 
+// Whether everything that was printed to stdout has got where it should, or the reader has gone of its own accord (a
+// closed pipe). False: a full disk, a device that takes nothing.
+[[nodiscard]] bool output_written();
+
 }  // namespace platform

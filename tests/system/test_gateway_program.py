@@ -656,3 +656,47 @@ def test_batches_fit_what_the_broker_takes_and_a_larger_event_is_told_and_waits(
     r.wait_for("good health", lambda: r.get(gateway.admin_port, "/healthz")[0] == 200)
     refs = [json.loads(row["value"])["terminal_ref"] for row in rig.stream.rows() if row["type"] == "sale"]
     assert refs == [f"{n:04d}" for n in range(302)]
+
+
+def test_output_that_cannot_be_written_is_a_failure_and_a_reader_that_goes_is_none(make_gateway):
+    gateway = make_gateway()
+    assert gateway.submit(r.sale("T1", "1"))[0] == 201
+    for verb in (["journal", "export"], ["status"], ["journal", "verify"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([PROGRAM, *verb, "--config", gateway.config], stdout=full, stderr=subprocess.PIPE, text=True,
+                                  timeout=60, env=gateway.env, check=False)
+        assert done.returncode == 1 and "could not be written" in done.stderr, (verb, done)
+    lines = subprocess.run(f"'{PROGRAM}' journal export --config '{gateway.config}' | true; echo ${{PIPESTATUS[0]}}", shell=True,
+                           executable="/bin/bash", capture_output=True, text=True, timeout=60, env=gateway.env, check=False)
+    assert lines.stdout.strip() == "0", lines
+
+
+def test_the_journals_files_are_private_whatever_the_folders_mode(make_gateway, tmp_path):
+    folder = tmp_path / "open-folder"
+    folder.mkdir(mode=0o755)
+    gateway = make_gateway(state_dir=folder)
+    assert gateway.submit(r.sale("T1", "1"))[0] == 201
+    files = [file for file in folder.iterdir() if file.name.startswith("journal.")]
+    assert {"journal.db", "journal.db-wal"} <= {file.name for file in files}
+    assert all(file.stat().st_mode & 0o077 == 0 for file in files), [(file.name, oct(file.stat().st_mode)) for file in files]
+    # Files of an earlier time, too.
+    gateway.terminate()
+    (folder / "journal.db").chmod(0o644)
+    begin(gateway)
+    assert (folder / "journal.db").stat().st_mode & 0o077 == 0
+
+
+def test_a_state_folder_that_is_emptied_under_it_is_noticed_with_the_next_event(make_gateway):
+    gateway = make_gateway()
+    assert gateway.submit(r.sale("T1", "1"))[0] == 201
+    for file in gateway.state_dir.iterdir():
+        if file.name.startswith("journal.db"):
+            file.unlink()
+    status, body = gateway.submit(r.sale("T1", "2"))
+    assert (status, body["error"]["code"]) == (503, "storage")
+    r.wait_for("a new journal", lambda: gateway.submit(r.sale("T1", "2"))[0] == 201)
+    assert (gateway.state_dir / "journal.db").exists()
+    gateway.kill9()
+    begin(gateway)
+    status, body = gateway.submit(r.sale("T1", "2"))
+    assert (status, body["duplicate"]) == (200, True)
