@@ -26,8 +26,8 @@ struct TransactionLimits {
 // A transaction, and what to do once it is committed.
 struct Gathered {
   struct Issue {
-    handoff::Ticket ticket;      // the newest one in here
-    std::size_t progress_index;  // its progress in the transaction
+    handoff::Ticket ticket;          // the newest one in here
+    std::size_t progress_index = 0;  // its progress in the transaction
   };
   stream::Transaction transaction;
   std::uint64_t bytes = 0;

@@ -91,7 +91,7 @@ bool ShardGroup::admit(progress::Gateway& gateway, const v1::Up& up, base::Now n
 void ShardGroup::drain(progress::Gateway& gateway, const Message* message, base::Now now) {
   while (auto output = gateway.receiver.poll()) {
     std::visit(
-        Overloaded{[&](handoff::Publish& what) { publish(gateway, std::move(what), now); },
+        Overloaded{[&](const handoff::Publish& what) { publish(gateway, what, now); },
                    [&](handoff::Reply& reply) { outbox_.put(gateway.receiver.gateway_id(), std::move(reply.ack)); },
                    [&](handoff::Heard& heard) {
                      gateway.heartbeat = std::move(heard.heartbeat);
@@ -134,7 +134,7 @@ void ShardGroup::refuse(progress::Gateway& gateway, handoff::RefusalReason reaso
 
 // --- into the open transaction -------------------------------------------------------------------
 
-void ShardGroup::publish(progress::Gateway& gateway, handoff::Publish publish, base::Now now) {
+void ShardGroup::publish(progress::Gateway& gateway, const handoff::Publish& publish, base::Now now) {
   Bundle bundle;
   bundle.gateway = &gateway;
   bundle.ticket = publish.ticket;

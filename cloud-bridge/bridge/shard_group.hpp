@@ -151,7 +151,7 @@ class ShardGroup {
   void count_kind(const tillstream::v1::Up& up);
   [[nodiscard]] bool admit(progress::Gateway& gateway, const tillstream::v1::Up& up, base::Now now);
   void drain(progress::Gateway& gateway, const Message* message, base::Now now);
-  void publish(progress::Gateway& gateway, handoff::Publish publish, base::Now now);
+  void publish(progress::Gateway& gateway, const handoff::Publish& publish, base::Now now);
   void publish_row(Bundle& bundle, const handoff::Publish& publish, const handoff::PublishedRow& row, base::Now now);
   void put_notices(Bundle& bundle, const handoff::Publish& publish, base::Now now);
   void refuse(progress::Gateway& gateway, handoff::RefusalReason reason, const Message* message, base::Now now);

@@ -97,7 +97,7 @@ struct BrokerUrl {
   std::uint16_t port = 0;
   bool tls = false;
 };
-[[nodiscard]] std::expected<BrokerUrl, std::string> parse_broker_url(std::string_view url);
+[[nodiscard]] std::expected<BrokerUrl, std::string> parse_broker_url(std::string_view text);
 // 127.0.0.0/8, ::1, localhost.
 [[nodiscard]] bool is_loopback_host(std::string_view host);
 

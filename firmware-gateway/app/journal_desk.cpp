@@ -64,7 +64,7 @@ void JournalDesk::append(const JournalRequest& request, std::vector<journal::App
 void JournalDesk::find(const JournalRequest& request, const gateway::FindRows& find) {
   struct Gathering {
     gateway::RowsFound found;
-    std::size_t missing;
+    std::size_t missing = 0;
     std::optional<journal::Error> error;
   };
   auto gathering = std::make_shared<Gathering>();

@@ -68,9 +68,9 @@ class Shell final : public net::Intake, public net::Desk {
   void take_link_events();
   void set_timer();
   void execute(gateway::Output& output);
-  void log(const gateway::LogLine& line);
+  static void log(const gateway::LogLine& line);
   void add_door_samples(std::vector<status::Sample>& samples) const;
-  void report_salvage(const sqlite::Salvaged& salvaged);
+  static void report_salvage(const sqlite::Salvaged& salvaged);
 
   std::string config_path_;
   config::Config config_;

@@ -56,7 +56,7 @@ class Reader {
     config.gateway_id = table.required_text("id", [](std::string_view id) -> std::optional<std::string> {
       if (holds_card_data(id)) return card_data_refused;
       if (handoff::gateway_id_allowed(id)) return std::nullopt;
-      return fmt::format("is \"{}\"; allowed: 1 to 63 of a-z, 0-9 and -, but not \"all\"", id);
+      return fmt::format(R"(is "{}"; allowed: 1 to 63 of a-z, 0-9 and -, but not "all")", id);
     });
     config.state_dir =
         table.text("state_dir", "/var/lib/tillstream", [](std::string_view path) -> std::optional<std::string> {
@@ -116,7 +116,7 @@ class Reader {
     const std::string currency =
         table.text("currency", fallback.currency, [](std::string_view code) -> std::optional<std::string> {
           if (code.empty() || base::find_currency(code)) return std::nullopt;
-          return fmt::format("is \"{}\"; allowed: an ISO 4217 code, as \"EUR\" or \"978\"", code);
+          return fmt::format(R"(is "{}"; allowed: an ISO 4217 code, as "EUR" or "978")", code);
         });
     if (const auto known = base::find_currency(currency)) profile.currency = known->alpha;
     profile.time_zone =
@@ -155,7 +155,7 @@ class Reader {
     const std::string before = fmt::format("{:02}:{:02}", fallback.count() / 60, fallback.count() % 60);
     const std::string text = table.text("day_ends", before, [](std::string_view hour) -> std::optional<std::string> {
       if (parse_hour(hour)) return std::nullopt;
-      return fmt::format("is \"{}\"; allowed: \"00:00\" to \"23:59\"", hour);
+      return fmt::format(R"(is "{}"; allowed: "00:00" to "23:59")", hour);
     });
     return parse_hour(text).value_or(fallback);
   }
@@ -278,7 +278,7 @@ class Reader {
       warn_of_expiry(uplink.certificate);
       const auto name = common_name(uplink.certificate);
       if (name && *name != config.gateway_id) {
-        table.error("certificate", fmt::format("{}: its common name is \"{}\"; needed: gateway.id (\"{}\")",
+        table.error("certificate", fmt::format(R"({}: its common name is "{}"; needed: gateway.id ("{}"))",
                                                uplink.certificate, *name, config.gateway_id));
       }
     }

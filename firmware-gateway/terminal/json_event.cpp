@@ -54,8 +54,8 @@ class Listener {
     return std::move(draft_);
   }
 
-  bool on_document_begin(json::error_code& /*error*/) { return true; }
-  bool on_document_end(json::error_code& /*error*/) { return true; }
+  static bool on_document_begin(json::error_code& /*error*/) { return true; }
+  static bool on_document_end(json::error_code& /*error*/) { return true; }
 
   bool on_object_begin(json::error_code& /*error*/) {
     if (depth_ == 1 && field_ && redact::rule_of(*field_).kind == Kind::attributes) {
@@ -104,7 +104,7 @@ class Listener {
     return true;
   }
 
-  bool on_number_part(json::string_view /*part*/, json::error_code& /*error*/) { return true; }
+  static bool on_number_part(json::string_view /*part*/, json::error_code& /*error*/) { return true; }
   bool on_int64(std::int64_t value, json::string_view /*text*/, json::error_code& /*error*/) {
     take_number(value);
     return true;
@@ -125,8 +125,8 @@ class Listener {
     wrong_type(", not null: leave the field out instead");
     return true;
   }
-  bool on_comment_part(json::string_view /*part*/, json::error_code& /*error*/) { return true; }
-  bool on_comment(json::string_view /*part*/, json::error_code& /*error*/) { return true; }
+  static bool on_comment_part(json::string_view /*part*/, json::error_code& /*error*/) { return true; }
+  static bool on_comment(json::string_view /*part*/, json::error_code& /*error*/) { return true; }
 
  private:
   void refuse(Refusal refusal) {

@@ -133,7 +133,7 @@ enum class AlarmKind : std::uint8_t {
 };
 // For the log and a metric; each kind at most once in kAlarmInterval.
 struct Alarm {
-  AlarmKind kind;
+  AlarmKind kind{};
   std::uint64_t suppressed = 0;  // since the last one of its kind
 };
 using SenderOutput = std::variant<Send, Read, StoreEpoch, Acked, Reconnect, AppendNotice, Alarm>;

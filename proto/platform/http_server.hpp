@@ -36,7 +36,7 @@
 #include "proto/platform/http_message.hpp"
 
 namespace boost::asio {
-class io_context;
+class io_context;  // NOLINT(readability-identifier-naming): Asio's
 }
 
 namespace platform {

@@ -44,7 +44,7 @@ class Journal {
     const std::scoped_lock lock(mutex_);
     style_ = format == Format::json ? LineStyle::json : stderr_is_journal() ? LineStyle::journal : LineStyle::text;
     // The time is spdlog's, the rest is to_line()'s.
-    static constexpr std::array kPatterns = {"%Y-%m-%dT%H:%M:%S.%eZ %v", "{\"time\":\"%Y-%m-%dT%H:%M:%S.%eZ\",%v}",
+    static constexpr std::array kPatterns = {"%Y-%m-%dT%H:%M:%S.%eZ %v", R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v})",
                                              "%v"};
     logger_.set_pattern(kPatterns.at(static_cast<std::size_t>(style_)), spdlog::pattern_time_type::utc);
   }

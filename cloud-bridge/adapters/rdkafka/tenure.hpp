@@ -38,7 +38,7 @@ namespace kafka {
 
 inline constexpr std::size_t kTurns = 2;
 
-using Generation = base::Strong<struct GenerationTag>;  // of Owned, in one tenure
+using Generation = base::Strong<struct TenureGenerationTag>;  // of Owned, in one tenure
 
 struct Owned {
   Generation generation;

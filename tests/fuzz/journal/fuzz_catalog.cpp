@@ -102,7 +102,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // As the file gives them: in the order of (kind, at).
   std::vector<Entry> entries;
   for (std::size_t left = script.byte() % kEntriesMax; left > 0; --left) {
-    const auto kind = static_cast<Kind>(script.byte());
+    const auto kind =
+        static_cast<Kind>(script.byte());  // NOLINT(clang-analyzer-optin.core.EnumCastOutOfRange): a file may
     const std::uint64_t at = script.number();
     entries.push_back({kind, at, base::Bytes(script.take(script.byte()))});
   }

@@ -3,12 +3,12 @@
 //
 // The input is a list of damages: two bytes that say how many 16-byte steps into the file, one that says how many bytes
 // follow, those bytes (they replace the file's). A damage of 0 bytes cuts the file there.
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>

@@ -117,7 +117,7 @@ void World::apply(std::vector<handoff::Publish>& transaction) {
 
 // --- the link ------------------------------------------------------------------------------------
 
-void World::carry(bool upwards, std::function<void()> deliver) {
+void World::carry(bool upwards, const std::function<void()>& deliver) {
   ++outcome_.messages;
   if (chaos_ && faults_.loss && random_.one_in(5)) return;
   const int copies = chaos_ && faults_.duplication && random_.one_in(6) ? 2 : 1;

@@ -119,7 +119,7 @@ std::optional<std::string> Ledger::check_order(const ModelStream& stream) const 
   return std::nullopt;
 }
 
-std::optional<std::string> Ledger::check_refill(const ModelStream& stream) const {
+std::optional<std::string> Ledger::check_refill(const ModelStream& stream) {
   std::set<base::Bytes> seen;
   bool filled_again = false;
   bool told = false;

@@ -52,7 +52,7 @@ class Ledger {
                                                  bool found_again) const;
   // Where nothing but the stream ever lost anything: no row twice, possible_repeat or not, and what was filled in again
   // is told.
-  [[nodiscard]] std::optional<std::string> check_refill(const ModelStream& stream) const;
+  [[nodiscard]] static std::optional<std::string> check_refill(const ModelStream& stream);
 
  private:
   struct Event {

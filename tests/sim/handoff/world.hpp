@@ -137,9 +137,9 @@ class World {
   void drop(const BridgePtr& bridge);
 
   // The link.
-  void send_up(const tillstream::v1::Up& up);
+  void send_up(const tillstream::v1::Up& sent);
   void send_down(const tillstream::v1::Down& down);
-  void carry(bool upwards, std::function<void()> deliver);
+  void carry(bool upwards, const std::function<void()>& deliver);
   void forge_ack();
 
   // Faults.
