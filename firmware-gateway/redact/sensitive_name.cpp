@@ -48,8 +48,8 @@ constexpr std::array<std::string_view, 37> telling_parts{"cvv",
                                                          "prüfziffer"};
 
 // Only as a word of their own: parts of other words they may well be.
-constexpr std::array<std::string_view, 11> telling_words{
-    "cvc", "cav", "csc", "cid", "cvd", "cvn", "pvv", "pin", "pan", "track", "tracks"};
+constexpr std::array<std::string_view, 11> telling_words{"cvc", "cav", "csc", "cid",   "cvd",   "cvn",
+                                                         "pvv", "pin", "pan", "track", "tracks"};
 
 // ISO 8583 fields and EMV tags that hold a card number, a track, a PIN or security-related data.
 constexpr std::array<std::string_view, 9> field_words{"de",       "df",          "f",   "field",  "bit",
