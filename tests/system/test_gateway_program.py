@@ -668,7 +668,8 @@ def test_output_that_cannot_be_written_is_a_failure_and_a_reader_that_goes_is_no
         assert done.returncode == 1 and "could not be written" in done.stderr, (verb, done)
     lines = subprocess.run(f"'{PROGRAM}' journal export --config '{gateway.config}' | true; echo ${{PIPESTATUS[0]}}", shell=True,
                            executable="/bin/bash", capture_output=True, text=True, timeout=60, env=gateway.env, check=False)
-    assert lines.stdout.strip() == "0", lines
+    # Done before it noticed, or ended by SIGPIPE as any filter.
+    assert lines.stdout.strip() in ("0", "141") and "could not be written" not in lines.stderr, lines
 
 
 def test_the_journals_files_are_private_whatever_the_folders_mode(make_gateway, tmp_path):
