@@ -62,12 +62,7 @@ kafka::KafkaStreamSettings kafka_settings(const config::Config& config) {
 
 kafka::TopicsSettings topics_settings(const config::Config& config) {
   const auto stream = kafka_settings(config);
-  return {.properties = stream.properties,
-          .names = {.events = stream.topics.events,
-                    .gateways = stream.topics.gateways,
-                    .progress = stream.topics.progress,
-                    .dead_letters = stream.topics.dead_letters},
-          .bridge_id = stream.bridge_id};
+  return {.properties = stream.properties, .names = stream.topics, .bridge_id = stream.bridge_id};
 }
 
 std::string stream_place(const config::Config& config) {

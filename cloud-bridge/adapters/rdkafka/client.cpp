@@ -70,6 +70,25 @@ Partitions one_partition(const std::string& topic, std::int32_t partition, std::
   return list;
 }
 
+rd_kafka_resp_err_t produce(rd_kafka_t* client, const std::string& topic, std::int32_t partition, std::string_view key,
+                            std::string_view value, rd_kafka_headers_t* headers) {
+  rd_kafka_vu_t parts[6] = {};
+  parts[0].vtype = RD_KAFKA_VTYPE_TOPIC;
+  parts[0].u.cstr = topic.c_str();
+  parts[1].vtype = RD_KAFKA_VTYPE_PARTITION;
+  parts[1].u.i32 = partition;
+  parts[2].vtype = RD_KAFKA_VTYPE_KEY;
+  parts[2].u.mem = {const_cast<char*>(key.data()), key.size()};
+  parts[3].vtype = RD_KAFKA_VTYPE_VALUE;
+  parts[3].u.mem = {const_cast<char*>(value.data()), value.size()};
+  parts[4].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+  parts[4].u.i = RD_KAFKA_MSG_F_COPY;
+  parts[5].vtype = RD_KAFKA_VTYPE_HEADERS;
+  parts[5].u.headers = headers;
+  const Error error(rd_kafka_produceva(client, parts, headers == nullptr ? 5 : 6));
+  return error ? rd_kafka_error_code(error.get()) : RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 std::string describe(std::string_view what, rd_kafka_resp_err_t code, std::string_view text) {
   return fmt::format("{}: {} ({})", what, rd_kafka_err2name(code),
                      text.empty() ? std::string_view(rd_kafka_err2str(code)) : text);

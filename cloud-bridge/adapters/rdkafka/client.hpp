@@ -54,6 +54,10 @@ void listen(rd_kafka_conf_t* conf, Line& line);
 // A list of one.
 [[nodiscard]] Partitions one_partition(const std::string& topic, std::int32_t partition, std::int64_t offset);
 
+// Hands one record over. Key and value are copied; the headers, which may be null, are taken when it succeeds.
+[[nodiscard]] rd_kafka_resp_err_t produce(rd_kafka_t* client, const std::string& topic, std::int32_t partition,
+                                          std::string_view key, std::string_view value, rd_kafka_headers_t* headers);
+
 // "what: NAME (text)".
 [[nodiscard]] std::string describe(std::string_view what, rd_kafka_resp_err_t code, std::string_view text = {});
 [[nodiscard]] int whole_ms(Milliseconds time);

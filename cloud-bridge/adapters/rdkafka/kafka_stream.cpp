@@ -54,15 +54,11 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   }
 
   void begin_opening() {
-    opening = std::make_unique<Opening>(TopicsSettings{.properties = settings.properties,
-                                                       .names = {.events = settings.topics.events,
-                                                                 .gateways = settings.topics.gateways,
-                                                                 .progress = settings.topics.progress,
-                                                                 .dead_letters = settings.topics.dead_letters},
-                                                       .bridge_id = settings.bridge_id},
-                                        later([](LoopSide& self, OpeningOutput output) {
-                                          std::visit([&](auto& kind) { self.heard(std::move(kind)); }, output);
-                                        }));
+    opening = std::make_unique<Opening>(
+        TopicsSettings{.properties = settings.properties, .names = settings.topics, .bridge_id = settings.bridge_id},
+        later([](LoopSide& self, OpeningOutput output) {
+          std::visit([&](auto& kind) { self.heard(std::move(kind)); }, output);
+        }));
   }
 
   void heard(const Opened& opened) {

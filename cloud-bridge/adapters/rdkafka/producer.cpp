@@ -50,7 +50,7 @@ class Put {
   std::expected<void, std::string> operator()(const std::string& topic, std::int32_t partition, std::string_view key,
                                               std::string_view value, rd_kafka_headers_t* headers) {
     for (;;) {
-      const rd_kafka_resp_err_t code = put(topic, partition, key, value, headers);
+      const rd_kafka_resp_err_t code = produce(client_, topic, partition, key, value, headers);
       if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
       if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL || Clock::now() >= until_) {
         if (headers != nullptr) rd_kafka_headers_destroy(headers);
@@ -61,26 +61,6 @@ class Put {
   }
 
  private:
-  // Takes the headers when it succeeds. Key and value are copied.
-  rd_kafka_resp_err_t put(const std::string& topic, std::int32_t partition, std::string_view key,
-                          std::string_view value, rd_kafka_headers_t* headers) {
-    rd_kafka_vu_t parts[6] = {};
-    parts[0].vtype = RD_KAFKA_VTYPE_TOPIC;
-    parts[0].u.cstr = topic.c_str();
-    parts[1].vtype = RD_KAFKA_VTYPE_PARTITION;
-    parts[1].u.i32 = partition;
-    parts[2].vtype = RD_KAFKA_VTYPE_KEY;
-    parts[2].u.mem = {const_cast<char*>(key.data()), key.size()};
-    parts[3].vtype = RD_KAFKA_VTYPE_VALUE;
-    parts[3].u.mem = {const_cast<char*>(value.data()), value.size()};
-    parts[4].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
-    parts[4].u.i = RD_KAFKA_MSG_F_COPY;
-    parts[5].vtype = RD_KAFKA_VTYPE_HEADERS;
-    parts[5].u.headers = headers;
-    const Error error(rd_kafka_produceva(client_, parts, headers == nullptr ? 5 : 6));
-    return error ? rd_kafka_error_code(error.get()) : RD_KAFKA_RESP_ERR_NO_ERROR;
-  }
-
   rd_kafka_t* client_;
   Clock::time_point until_;
 };

@@ -21,15 +21,11 @@
 
 #include "cloud-bridge/adapters/rdkafka/client.hpp"
 #include "cloud-bridge/stream/stream.hpp"
+#include "cloud-bridge/stream/topic_plan.hpp"
 
 namespace kafka {
 
-struct Topics {
-  std::string events;
-  std::string gateways;
-  std::string progress;
-  std::string dead_letters;
-};
+using Topics = stream::TopicNames;
 
 // In bytes. What is larger the client refuses by itself; what the smallest topic does not take in one batch it must not
 // put into one.
