@@ -43,18 +43,23 @@ bool means_fenced(rd_kafka_resp_err_t code) {
 // The last eighth of the broker's time is left to it: whoever was fenced earlier was fenced by another owner.
 Milliseconds commit_limit(const ProducerSettings& settings) { return settings.transaction_limit * 7 / 8; }
 
+struct NotPut {
+  rd_kafka_resp_err_t code;
+  std::string what;
+};
+
 class Put {
  public:
   Put(rd_kafka_t* client, Clock::time_point until) : client_(client), until_(until) {}
 
-  std::expected<void, std::string> operator()(const std::string& topic, std::int32_t partition, std::string_view key,
-                                              std::string_view value, rd_kafka_headers_t* headers) {
+  std::expected<void, NotPut> operator()(const std::string& topic, std::int32_t partition, std::string_view key,
+                                         std::string_view value, rd_kafka_headers_t* headers) {
     for (;;) {
       const rd_kafka_resp_err_t code = produce(client_, topic, partition, key, value, headers);
       if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
       if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL || Clock::now() >= until_) {
         if (headers != nullptr) rd_kafka_headers_destroy(headers);
-        return std::unexpected(describe(fmt::format("a record for {}", topic), code));
+        return std::unexpected(NotPut{.code = code, .what = fmt::format("a record for {}", topic)});
       }
       rd_kafka_poll(client_, whole_ms(queue_full_pause));
     }
@@ -82,6 +87,33 @@ rd_kafka_headers_t* headers_of(const stream::DeadLetter& letter) {
   stream::each_header(letter,
                       [headers](std::string_view name, std::string_view value) { add_header(headers, name, value); });
   return headers;
+}
+
+std::expected<void, NotPut> put_all(Put put, const Topics& topics, std::int32_t progress_partition,
+                                    const stream::Transaction& transaction) {
+  std::expected<void, NotPut> done;
+  for (const auto& record : transaction.records) {
+    done = put(topics.events, RD_KAFKA_PARTITION_UA, record.key, record.value, headers_of(record));
+    if (!done) return done;
+  }
+  std::string bytes;
+  for (const auto& progress : transaction.progress) {
+    bytes.clear();
+    progress.SerializeToString(&bytes);
+    done = put(topics.progress, progress_partition, progress.gateway_id(), bytes, nullptr);
+    if (!done) return done;
+  }
+  for (const auto& letter : transaction.dead_letters) {
+    const base::Bytes none;
+    done = put(topics.dead_letters, RD_KAFKA_PARTITION_UA, stream::key_of(letter), letter.payload.value_or(none),
+               headers_of(letter));
+    if (!done) return done;
+  }
+  for (const auto& row : transaction.gateways) {
+    done = put(topics.gateways, RD_KAFKA_PARTITION_UA, row.gateway_id, row.value, nullptr);
+    if (!done) return done;
+  }
+  return done;
 }
 
 }  // namespace
@@ -112,37 +144,10 @@ Ended Producer::initialise(Milliseconds limit, const std::function<bool()>& stop
     poll();
   } while (error && rd_kafka_error_code(error.get()) == RD_KAFKA_RESP_ERR__TIMED_OUT && !stop() &&
            Clock::now() < begun + limit);
-  if (error) return failed("init_transactions", error.get(), begun);
+  if (error) return failed("init_transactions", error, begun);
   // Whatever shook before has nothing to do with a transaction.
   line_.take_shaken();
   return {.ending = Ending::done};
-}
-
-std::expected<void, std::string> Producer::put_all(const stream::Transaction& transaction) {
-  Put put(client_.get(), Clock::now() + commit_limit(settings_));
-  std::expected<void, std::string> done;
-  for (const auto& record : transaction.records) {
-    done = put(settings_.topics.events, RD_KAFKA_PARTITION_UA, record.key, record.value, headers_of(record));
-    if (!done) return done;
-  }
-  std::string bytes;
-  for (const auto& progress : transaction.progress) {
-    bytes.clear();
-    progress.SerializeToString(&bytes);
-    done = put(settings_.topics.progress, settings_.progress_partition, progress.gateway_id(), bytes, nullptr);
-    if (!done) return done;
-  }
-  for (const auto& letter : transaction.dead_letters) {
-    const base::Bytes none;
-    done = put(settings_.topics.dead_letters, RD_KAFKA_PARTITION_UA, stream::key_of(letter),
-               letter.payload.value_or(none), headers_of(letter));
-    if (!done) return done;
-  }
-  for (const auto& row : transaction.gateways) {
-    done = put(settings_.topics.gateways, RD_KAFKA_PARTITION_UA, row.gateway_id, row.value, nullptr);
-    if (!done) return done;
-  }
-  return done;
 }
 
 Ended Producer::commit(const stream::Transaction& transaction) {
@@ -150,12 +155,14 @@ Ended Producer::commit(const stream::Transaction& transaction) {
   poll();
   line_.take_shaken();
   if (const Error error(rd_kafka_begin_transaction(client_.get())); error)
-    return failed("begin_transaction", error.get(), begun);
-  if (auto put = put_all(transaction); !put) return {.ending = Ending::uncertain, .reason = put.error()};
+    return failed("begin_transaction", error, begun);
+  const auto put = put_all(Put(client_.get(), begun + commit_limit(settings_)), settings_.topics,
+                           settings_.progress_partition, transaction);
+  if (!put) return failed(put.error().what, put.error().code, rd_kafka_err2str(put.error().code), begun);
   const auto left = std::chrono::duration_cast<Milliseconds>(begun + commit_limit(settings_) - Clock::now());
   const Error error(rd_kafka_commit_transaction(client_.get(), std::max(1, whole_ms(left))));
   poll();
-  if (error) return failed("commit_transaction", error.get(), begun);
+  if (error) return failed("commit_transaction", error, begun);
   return {.ending = Ending::done,
           .reason = "the line to the brokers shook during a transaction",
           .spent = line_.take_shaken() || Clock::now() >= begun + commit_limit(settings_)};
@@ -163,10 +170,14 @@ Ended Producer::commit(const stream::Transaction& transaction) {
 
 void Producer::poll() { rd_kafka_poll(client_.get(), 0); }
 
-Ended Producer::failed(std::string_view what, const rd_kafka_error_t* error, Clock::time_point begun) {
+Ended Producer::failed(std::string_view what, const Error& error, Clock::time_point begun) {
+  return failed(what, rd_kafka_error_code(error.get()), rd_kafka_error_string(error.get()), begun);
+}
+
+// A client that was fenced says so to whatever it is asked next, also to a record that is put.
+Ended Producer::failed(std::string_view what, rd_kafka_resp_err_t code, const char* words, Clock::time_point begun) {
   std::array<char, 256> text{};
-  rd_kafka_resp_err_t code = rd_kafka_error_code(error);
-  std::string reason = describe(what, code, rd_kafka_error_string(error));
+  std::string reason = describe(what, code, words);
   if (const auto fatal = rd_kafka_fatal_error(client_.get(), text.data(), text.size())) {
     code = means_fenced(code) ? code : fatal;
     reason += fmt::format("; {}", describe("fatal", fatal, text.data()));

@@ -68,8 +68,8 @@ class Producer {
 
  private:
   explicit Producer(const ProducerSettings& settings) : settings_(settings) {}
-  [[nodiscard]] std::expected<void, std::string> put_all(const stream::Transaction& transaction);
-  [[nodiscard]] Ended failed(std::string_view what, const rd_kafka_error_t* error,
+  [[nodiscard]] Ended failed(std::string_view what, const Error& error, std::chrono::steady_clock::time_point begun);
+  [[nodiscard]] Ended failed(std::string_view what, rd_kafka_resp_err_t code, const char* words,
                              std::chrono::steady_clock::time_point begun);
 
   ProducerSettings settings_;

@@ -67,11 +67,12 @@ void Tenure::run() {
   while (!dropped_ || submitted_) {
     if (submitted_) {
       const Submitted submitted = *std::exchange(submitted_, std::nullopt);
+      const std::uint64_t under = assignment_;
       lock.unlock();
-      commit(submitted);
+      if (commit(submitted)) held_under_ = under;
       lock.lock();
     } else if (!owned_ && !fenced_ && Clock::now() >= retry_at_) {
-      taken_under_ = assignment_;
+      held_under_ = assignment_;
       lock.unlock();
       take();
       lock.lock();
@@ -144,11 +145,13 @@ Ended Tenure::fence_all() {
   return worst;
 }
 
-void Tenure::commit(const Submitted& submitted) {
+bool Tenure::commit(const Submitted& submitted) {
   const Ended ended = producers_.at(turn_)->commit(submitted.transaction);
   turn_ = (turn_ + 1) % kTurns;
-  if (ended.ending == Ending::done) emit_(Committed{submitted.id});
-  if (ended.ending != Ending::done || ended.spent) lose(ended);
+  const bool done = ended.ending == Ending::done;
+  if (done) emit_(Committed{submitted.id});
+  if (!done || ended.spent) lose(ended);
+  return done;
 }
 
 void Tenure::lose(const Ended& ended) {
@@ -157,10 +160,10 @@ void Tenure::lose(const Ended& ended) {
     const std::lock_guard lock(mutex_);
     owned_ = false;
     submitted_.reset();
-    fenced_ = ended.ending == Ending::fenced && assignment_ == taken_under_;
+    fenced_ = ended.ending == Ending::fenced && assignment_ == held_under_;
     last_error_ = ended.reason;
     // One that was assigned anew meanwhile is taken at once.
-    retry_at_ = assignment_ == taken_under_ ? Clock::now() + backoff_ : Clock::time_point{};
+    retry_at_ = assignment_ == held_under_ ? Clock::now() + backoff_ : Clock::time_point{};
     ask_group_at_ = Clock::now() + settings_.fenced_patience;
     backoff_ = std::clamp(backoff_ * 2, settings_.retry_min, settings_.retry_max);
   }

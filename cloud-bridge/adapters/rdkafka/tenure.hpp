@@ -103,7 +103,8 @@ class Tenure {
   void take();
   [[nodiscard]] std::expected<std::vector<tillstream::v1::Progress>, Ended> try_take();
   [[nodiscard]] Ended fence_all();
-  void commit(const Submitted& submitted);
+  // Whether it is in the stream.
+  bool commit(const Submitted& submitted);
   void lose(const Ended& ended);
   void held_up(std::string why);
   [[nodiscard]] bool dropped() const;
@@ -115,7 +116,9 @@ class Tenure {
   // The thread's own.
   std::array<std::unique_ptr<Producer>, kTurns> producers_;
   std::size_t turn_ = 0;
-  std::uint64_t taken_under_ = 0;  // the assignment
+  // The assignment that was known when we last began what showed that the partition is ours: a taking, a commit. A
+  // later one may be the group's answer to whoever fenced us since; the same one is not.
+  std::uint64_t held_under_ = 0;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
