@@ -9,8 +9,8 @@
 #include <system_error>
 
 #include "firmware-gateway/adapters/sqlite/inspection.hpp"
-#include "firmware-gateway/app/events_lost.hpp"
 #include "firmware-gateway/app/program.hpp"
+#include "firmware-gateway/app/salvage_notices.hpp"
 #include "firmware-gateway/status/event_line.hpp"
 #include "firmware-gateway/status/json.hpp"
 #include "proto/platform/http_client.hpp"
@@ -96,8 +96,7 @@ int journal_salvage(const config::Config& config) {
     return failed(fmt::format("{}: no such folder; is gateway.state_dir right?", config.state_dir));
   }
   const auto random = platform::make_random();
-  const sqlite::JournalNeeds needs{
-      .hasher = platform::hasher(), .random = *random, .make_notice = events_lost_notice(*random)};
+  const sqlite::JournalNeeds needs = journal_needs(platform::hasher(), *random);
   const auto salvaged = sqlite::salvage(config.state_dir, journal_settings(config), needs, platform::now().utc);
   if (!salvaged && runs(salvaged.error())) {
     return failed("the gateway is running: stop it first (a running one salvages a damaged journal by itself)");
@@ -106,6 +105,7 @@ int journal_salvage(const config::Config& config) {
   status::JsonObject json;
   json.number("rows_kept", salvaged->rows_kept).number("holes", salvaged->holes).text("set_aside", salvaged->set_aside);
   json.boolean("history_dropped", salvaged->history_dropped).boolean("hash_key_lost", salvaged->hash_key_lost);
+  json.number("events_forgotten", salvaged->forgotten);
   print(json.str() + "\n");
   return exit_done;
 }

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "firmware-gateway/adapters/net/terminal_routes.hpp"
-#include "firmware-gateway/app/events_lost.hpp"
 #include "firmware-gateway/app/program.hpp"
+#include "firmware-gateway/app/salvage_notices.hpp"
 #include "firmware-gateway/config/credentials.hpp"
 #include "proto/handoff/topics.hpp"
 #include "proto/platform/log.hpp"
@@ -126,8 +126,7 @@ std::string Shell::open_journal() {
       .limits = {.quota_bytes = config_.journal.quota, .reserve_bytes = config_.journal.reserve},
       .retention = config_.journal.retention,
       .vfs = {}};
-  const sqlite::JournalNeeds needs{
-      .hasher = platform::hasher(), .random = *journal_random_, .make_notice = events_lost_notice(*journal_random_)};
+  const sqlite::JournalNeeds needs = journal_needs(platform::hasher(), *journal_random_);
   auto opened = sqlite::JournalThread::start(
       config_.state_dir, settings, needs,
       {.post = [this](std::function<void()> work) { asio::post(io_, std::move(work)); },
@@ -160,6 +159,9 @@ std::string Shell::open_journal() {
 void Shell::report_salvage(const sqlite::Salvaged& salvaged) {
   log::error("journal: damaged ({}); set aside as {}, {} events kept, {} holes reported in the stream", salvaged.reason,
              salvaged.set_aside, salvaged.rows_kept, salvaged.holes);
+  if (salvaged.forgotten > 0)
+    log::error("journal: repeats of {} stored events are not recognised any more; the stream is told",
+               salvaged.forgotten);
 }
 
 std::string Shell::open_doors() {

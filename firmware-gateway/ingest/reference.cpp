@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "firmware-gateway/journal/sip_hash.hpp"
+#include "firmware-gateway/redact/card_guard.hpp"
 
 namespace ingest {
 namespace {
@@ -19,6 +20,8 @@ bool same_content(const Event& a, const Event& b) {
          a.card_last4() == b.card_last4() && a.card_brand() == b.card_brand();
 }
 
+bool has_mark(std::string_view text) { return text.find(redact::identity_mark_begin) != std::string_view::npos; }
+
 }  // namespace
 
 std::uint64_t reference_hash(const HashKey& key, std::string_view terminal_id, std::string_view terminal_ref) {
@@ -26,6 +29,16 @@ std::uint64_t reference_hash(const HashKey& key, std::string_view terminal_id, s
   text += end;
   text += terminal_ref;
   return journal::sip_hash(key, text);
+}
+
+std::optional<StoredKey> stored_key(const HashKey& key, base::BytesView record) {
+  Event event;
+  if (!event.ParseFromArray(record.data(), static_cast<int>(record.size()))) return std::nullopt;
+  // No terminal repeats a notice.
+  if (event.type() == "notice") return StoredKey{.hash = reference_hash(key, "", event.event_id())};
+  const bool marks = has_mark(event.terminal_id()) || has_mark(event.terminal_ref()) || has_mark(event.batch_no()) ||
+                     has_mark(event.original_ref());
+  return StoredKey{.hash = reference_hash(key, event.terminal_id(), event.terminal_ref()), .holds_marks = marks};
 }
 
 std::string duplicate_key(const Event& event) {

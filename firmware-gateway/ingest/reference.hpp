@@ -4,9 +4,11 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "proto/base/bytes.hpp"
 #include "proto/wire/event.pb.h"
 
 namespace ingest {
@@ -18,6 +20,15 @@ using HashKey = std::array<std::uint8_t, 16>;
 // told apart here.
 [[nodiscard]] std::uint64_t reference_hash(const HashKey& key, std::string_view terminal_id,
                                            std::string_view terminal_ref);
+
+// What a stored record's key_hash is under a key: for a journal whose own key was lost.
+struct StoredKey {
+  std::uint64_t hash = 0;
+  // What is compared holds marks that were made with the journal's key: with another one its repeat looks different.
+  bool holds_marks = false;
+};
+// Nothing: the record cannot be read.
+[[nodiscard]] std::optional<StoredKey> stored_key(const HashKey& key, base::BytesView record);
 
 // terminal_id, terminal_ref and batch_no, as one text.
 [[nodiscard]] std::string duplicate_key(const tillstream::v1::Event& event);

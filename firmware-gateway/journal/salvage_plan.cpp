@@ -12,7 +12,9 @@ namespace {
 class Layout {
  public:
   Layout(const Readable& readable, const SalvageIds& ids, std::string_view set_aside, base::UtcTime found_at)
-      : old_(readable.catalog), ids_(ids), set_aside_(set_aside), found_at_(found_at) {}
+      : old_(readable.catalog), ids_(ids), set_aside_(set_aside), found_at_(found_at) {
+    plan_.forgotten = readable.forgotten;
+  }
 
   void copy(const RowRange& rows) {
     plan_.steps.emplace_back(CopyStep{rows, next_});
@@ -25,19 +27,31 @@ class Layout {
     }
   }
 
-  void hole(Row first, Row last) {
-    if (old_.acked) first = std::max(first, old_.acked->row.next());
+  void hole(Row first, Row last, bool perhaps_trimmed = false) {
+    if (old_.acked && first <= old_.acked->row) {
+      // The stream has them.
+      plan_.forgotten += std::min(last, old_.acked->row) - first + 1;
+      first = old_.acked->row.next();
+    }
     if (first > last) return;
-    notice(first, last);
+    notice(first, last, perhaps_trimmed);
     name({last, last});
     next_ = next_.next();
   }
 
   void open_end(Row first) {
-    if (old_.acked) first = std::max(first, old_.acked->row.next());
-    notice(first, std::nullopt);
-    add({ids_.notices, next_, handoff::RunIndex(0), true, false});
-    next_ = next_.next();
+    if (old_.acked && first <= old_.acked->row) {
+      plan_.forgotten += old_.acked->row - first + 1;
+      first = old_.acked->row.next();
+    }
+    notice(first, std::nullopt, false);
+    name_own();
+  }
+
+  void tell_forgotten() {
+    if (plan_.forgotten == 0) return;
+    plan_.steps.emplace_back(ForgottenStep{{plan_.forgotten, std::string(set_aside_), found_at_}, next_});
+    name_own();
   }
 
   [[nodiscard]] SalvagePlan finish(Catalog catalog, const base::Hasher& hasher) {
@@ -53,8 +67,15 @@ class Layout {
   }
 
  private:
-  void notice(Row first, std::optional<Row> last) {
-    Loss loss{first, last, answered_place(old_.answered, first), std::nullopt, std::string(set_aside_), found_at_};
+  // A notice that stands for no row.
+  void name_own() {
+    add({ids_.notices, next_, handoff::RunIndex(own_notices_++), true, false});
+    next_ = next_.next();
+  }
+
+  void notice(Row first, std::optional<Row> last, bool perhaps_trimmed) {
+    Loss loss{first,     last,           answered_place(old_.answered, first), std::nullopt, std::string(set_aside_),
+              found_at_, perhaps_trimmed};
     if (last) loss.last_answered = answered_place(old_.answered, *last);
     plan_.steps.emplace_back(NoticeStep{std::move(loss), next_});
     ++plan_.holes;
@@ -122,14 +143,14 @@ class Layout {
   std::vector<handoff::Segment> segments_;
   std::vector<handoff::Answered> answered_;
   std::uint64_t orphans_ = 0;
+  std::uint64_t own_notices_ = 0;
   Row next_{1};
   Row acked_;
 };
 
 Row expected_first(const Readable& readable) {
   if (readable.catalog.base) return readable.catalog.base->row.next();
-  // Nobody knows how far it had been trimmed: the first row that is there must do.
-  return readable.rows.empty() ? Row(1) : readable.rows.front().first;
+  return readable.begins_with_first && !readable.rows.empty() ? readable.rows.front().first : Row(1);
 }
 
 }  // namespace
@@ -140,7 +161,8 @@ SalvagePlan plan_salvage(const Readable& readable, std::string_view gateway_id, 
   Row expected = expected_first(readable);
   for (const RowRange& rows : readable.rows) {
     ASSERT(rows.first >= expected && rows.last >= rows.first);
-    if (rows.first > expected) layout.hole(expected, rows.first - 1);
+    const bool perhaps_trimmed = expected == Row(1) && !readable.catalog.base;
+    if (rows.first > expected) layout.hole(expected, rows.first - 1, perhaps_trimmed);
     layout.copy(rows);
     expected = rows.last.next();
   }
@@ -149,6 +171,7 @@ SalvagePlan plan_salvage(const Readable& readable, std::string_view gateway_id, 
   } else if (*readable.end >= expected) {
     layout.hole(expected, *readable.end);
   }
+  layout.tell_forgotten();
   const HashKey key = readable.catalog.hash_key.value_or(ids.hash_key);
   return layout.finish(new_catalog(gateway_id, key, ids.epoch, hasher), hasher);
 }

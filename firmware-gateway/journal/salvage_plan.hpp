@@ -14,6 +14,7 @@
 //   possible
 //       repeats.
 //   (5) The new epoch begins after the acked row; when that is unknown, at the first row.
+//   (6) Rows whose repeats will not be recognised any more are counted, and one notice, the last row, says so.
 #pragma once
 
 #include <functional>
@@ -45,10 +46,31 @@ struct Loss {
   // The file that was set aside, and when.
   std::string set_aside;
   base::UtcTime found_at;
+  // Some of these rows, from the first on, may have been trimmed before: nobody knows how many.
+  bool perhaps_trimmed = false;
+};
+
+// Rows that were stored and told, and whose repeats come as new events: they are gone though the stream has them, or
+// what their repeats would be recognised by could not be computed anew.
+struct Forgotten {
+  std::uint64_t rows = 0;  // at most: some may have been trimmed before, where the catalog does not say it
+  std::string set_aside;
+  base::UtcTime found_at;
 };
 
 // Makes the record (an `events_lost` notice) that stands for a loss: the journal does not know what a record says.
 using NoticeMaker = std::function<base::Bytes(const Loss&)>;
+// Makes the record (a `duplicate_window_shrunk` notice) that says that repeats are not recognised.
+using ForgottenNoticeMaker = std::function<base::Bytes(const Forgotten&)>;
+
+// What a stored record's key_hash is under another key.
+struct RecordKey {
+  std::uint64_t hash = 0;
+  // Its repeats are still equal to it. Not, when the record holds something that was made with the old key.
+  bool lasting = true;
+};
+// Nothing for a record that says nothing of its key.
+using RecordKeyMaker = std::function<std::optional<RecordKey>(const HashKey&, base::BytesView)>;
 
 // What could be read of the damaged file.
 struct Readable {
@@ -56,6 +78,10 @@ struct Readable {
   std::vector<RowRange> rows;  // ascending, not touching
   // The last row of the file, readable or not; none: nobody knows.
   std::optional<Row> end;
+  // There is no row before the first of `rows`: seen, where the catalog does not say it.
+  bool begins_with_first = false;
+  // Of `rows`: their repeats will not be recognised.
+  std::uint64_t forgotten = 0;
 };
 
 struct CopyStep {
@@ -66,13 +92,18 @@ struct NoticeStep {
   Loss loss;
   Row to;
 };
-using SalvageStep = std::variant<CopyStep, NoticeStep>;
+struct ForgottenStep {
+  Forgotten forgotten;
+  Row to;
+};
+using SalvageStep = std::variant<CopyStep, NoticeStep, ForgottenStep>;
 
 struct SalvagePlan {
   std::vector<SalvageStep> steps;  // in the order of the new rows
   Catalog catalog;                 // of the new journal
   std::uint64_t rows_kept = 0;
   std::uint64_t holes = 0;
+  std::uint64_t forgotten = 0;
 };
 
 // Fresh ids for the new journal.

@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::string_view fixed_mark = "[card data]";
 // In identities: as long as the shortest card number, so that a text never grows beyond its limit.
-constexpr std::string_view identity_mark_begin = "[card";
 constexpr std::size_t identity_mark_hash = 7;
 constexpr std::size_t token_bytes = 16;
 

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "firmware-gateway/redact/card_number.hpp"
 #include "firmware-gateway/redact/fields.hpp"
@@ -49,6 +50,10 @@ class Cleared {
 
   Fields fields_;
 };
+
+// How every mark begins that stands for card data in a text that is part of a key (Scan::identity). What follows
+// depends on the key of the marks.
+inline constexpr std::string_view identity_mark_begin = "[card";
 
 // How an event reached the gateway.
 struct Channel {

@@ -43,6 +43,7 @@ journal::Readable DamagedFile::examine() {
   if (readable.catalog.base && end_) end_ = std::max(*end_, readable.catalog.base->row);
   readable.rows = rows_;
   readable.end = end_;
+  readable.begins_with_first = first_seen_ && !rows_.empty() && rows_.front().first == *first_seen_;
   return readable;
 }
 
@@ -65,6 +66,7 @@ int DamagedFile::scan(Row from) {
   for (; status == SQLITE_ROW; status = scan_.step()) {
     const Row row(scan_.number(0));
     if (row <= last_seen_) break;  // a tree that leads back into itself
+    if (last_seen_ == Row(0) && !holes_) first_seen_ = row;
     last_seen_ = row;
     const bool sound = journal::row_crc(row.value(), scan_.number(1), scan_.bytes(3)) == scan_.number(2);
     if (sound) add(row);

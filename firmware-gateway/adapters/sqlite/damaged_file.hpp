@@ -43,6 +43,7 @@ class DamagedFile {
   std::vector<journal::RowRange> rows_;
   journal::Row last_seen_;  // by number, whether readable or not
   std::optional<journal::Row> end_;
+  std::optional<journal::Row> first_seen_;  // by the tree, which had shown no damage before it
   bool holes_ = false;
 };
 

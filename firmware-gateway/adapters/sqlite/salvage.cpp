@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <limits>
 
 #include "firmware-gateway/adapters/sqlite/damaged_file.hpp"
 #include "firmware-gateway/journal/crc32c.hpp"
@@ -23,11 +24,13 @@ OpenError folder_error(const StateFolder& folder) {
 // Writes the planned rows, a bounded transaction at a time.
 class Fill {
  public:
-  Fill(Database& database, DamagedFile& source, const journal::NoticeMaker& make_notice, std::string set_aside,
-       base::UtcTime found_at)
+  // `new_key`: rows are hashed anew.
+  Fill(Database& database, DamagedFile& source, const JournalNeeds& needs, std::optional<journal::HashKey> new_key,
+       std::string set_aside, base::UtcTime found_at)
       : database_(database),
         source_(source),
-        make_notice_(make_notice),
+        needs_(needs),
+        new_key_(new_key),
         set_aside_(std::move(set_aside)),
         found_at_(found_at),
         insert_(database, kInsertRowSql) {}
@@ -46,19 +49,28 @@ class Fill {
     for (journal::Row row = step.rows.first; row <= step.rows.last; ++row, ++to) {
       const auto found = source_.row(row);
       // It was readable a moment ago; if it is no more, it is a loss like any other.
-      const int status = found ? insert(to, found->key_hash, found->record) : write_lost(row, to);
+      const int status = found ? insert(to, key_hash(*found), found->record) : write_lost(row, to);
       if (status != SQLITE_OK) return status;
     }
     return SQLITE_OK;
   }
 
+  [[nodiscard]] std::uint64_t key_hash(const FoundRow& found) const {
+    if (!new_key_) return found.key_hash;
+    const auto key = needs_.record_key(*new_key_, found.record);
+    return key ? key->hash : 0;
+  }
+
   int write_lost(journal::Row row, journal::Row to) {
     const journal::Loss loss{row, row, std::nullopt, std::nullopt, set_aside_, found_at_};
-    return insert(to, 0, make_notice_(loss));
+    return insert(to, 0, needs_.make_notice(loss));
   }
 
   // A notice has no duplicate: hash 0 is as good as any.
-  int write(const journal::NoticeStep& step) { return insert(step.to, 0, make_notice_(step.loss)); }
+  int write(const journal::NoticeStep& step) { return insert(step.to, 0, needs_.make_notice(step.loss)); }
+  int write(const journal::ForgottenStep& step) {
+    return insert(step.to, 0, needs_.make_forgotten_notice(step.forgotten));
+  }
 
   int insert(journal::Row row, std::uint64_t key_hash, const base::Bytes& record) {
     insert_.bind(1, row.value()).bind(2, key_hash);
@@ -71,7 +83,8 @@ class Fill {
 
   Database& database_;
   DamagedFile& source_;
-  const journal::NoticeMaker& make_notice_;
+  const JournalNeeds& needs_;
+  std::optional<journal::HashKey> new_key_;
   std::string set_aside_;
   base::UtcTime found_at_;
   Statement insert_;
@@ -81,6 +94,43 @@ class Fill {
 journal::SalvageIds fresh_ids(base::Random& random) {
   return {random.id<handoff::Epoch>(), random.id<handoff::Run>(), random.id<handoff::Run>(),
           random.id<base::Id<struct HashKeyTag>>().bytes};
+}
+
+// Rows that are looked at to find out whether a copy of the key is this journal's.
+constexpr std::size_t kProofRows = 256;
+
+template <class Each>
+void each_row(DamagedFile& source, const std::vector<journal::RowRange>& ranges, std::size_t max, const Each& each) {
+  for (const journal::RowRange& range : ranges) {
+    for (journal::Row row = range.first; row <= range.last; ++row) {
+      if (max-- == 0) return;
+      if (const auto found = source.row(row)) each(*found);
+    }
+  }
+}
+
+// The copy belongs to another journal (an older file was put back) unless a row's hash was made with it.
+std::optional<journal::HashKey> key_from_copy(const StateFolder& folder, DamagedFile& source,
+                                              const std::vector<journal::RowRange>& rows, const JournalNeeds& needs) {
+  const auto key = folder.hash_key();
+  bool fits = false;
+  if (!key) return std::nullopt;
+  each_row(source, rows, kProofRows, [&](const FoundRow& row) {
+    const auto made = needs.record_key(*key, row.record);
+    fits = fits || (made && made->hash == row.key_hash);
+  });
+  return fits ? key : std::nullopt;
+}
+
+// Rows that no repeat would find under the new key.
+std::uint64_t forgotten_with(const journal::HashKey& key, DamagedFile& source,
+                             const std::vector<journal::RowRange>& rows, const JournalNeeds& needs) {
+  std::uint64_t forgotten = 0;
+  each_row(source, rows, std::numeric_limits<std::size_t>::max(), [&](const FoundRow& row) {
+    const auto made = needs.record_key(key, row.record);
+    if (!made || !made->lasting) ++forgotten;
+  });
+  return forgotten;
 }
 
 // Only what is not in the stream yet: for a disk that has no room for the history.
@@ -103,7 +153,6 @@ base::Result<Salvaged, OpenError> salvage_set_aside(const StateFolder& folder, c
   DamagedFile source(set_aside, settings.vfs);
   journal::Readable readable = source.examine();
   salvaged.set_aside = set_aside.filename().string();
-  salvaged.hash_key_lost = !readable.catalog.hash_key;
   const auto& owner = readable.catalog.gateway_id;
   if (owner && *owner != settings.gateway_id) {
     if (!folder.rename(set_aside, folder.journal()) || !folder.set_salvaging(""))
@@ -112,12 +161,17 @@ base::Result<Salvaged, OpenError> salvage_set_aside(const StateFolder& folder, c
         OpenError{OpenFault::foreign_gateway, fmt::format("{}: the journal of gateway '{}', not of '{}'",
                                                           folder.journal().string(), *owner, settings.gateway_id)});
   }
+  const journal::SalvageIds ids = fresh_ids(needs.random);
+  std::optional<journal::HashKey> new_key;
+  if (!readable.catalog.hash_key) readable.catalog.hash_key = key_from_copy(folder, source, readable.rows, needs);
+  if (!readable.catalog.hash_key) new_key = ids.hash_key;
   const auto plan = [&] {
-    return plan_salvage(readable, settings.gateway_id, fresh_ids(needs.random), salvaged.set_aside, now, needs.hasher);
+    if (new_key) readable.forgotten = forgotten_with(*new_key, source, readable.rows, needs);
+    return plan_salvage(readable, settings.gateway_id, ids, salvaged.set_aside, now, needs.hasher);
   };
   journal::SalvagePlan planned = plan();
   const Filler fill = [&](Database& database) {
-    return Fill(database, source, needs.make_notice, salvaged.set_aside, now).run(planned);
+    return Fill(database, source, needs, new_key, salvaged.set_aside, now).run(planned);
   };
   auto built = build(folder, settings, planned.catalog, fill);
   if (!built && built.error().fault == OpenFault::disk_full) {
@@ -133,6 +187,8 @@ base::Result<Salvaged, OpenError> salvage_set_aside(const StateFolder& folder, c
   }
   salvaged.rows_kept = planned.rows_kept;
   salvaged.holes = planned.holes;
+  salvaged.forgotten = planned.forgotten;
+  salvaged.hash_key_lost = new_key.has_value();
   return salvaged;
 }
 

@@ -141,6 +141,8 @@ base::Result<void, OpenError> SqliteJournal::load_catalog() {
                                             *catalog.gateway_id, settings_.gateway_id)});
   }
   hash_key_ = *catalog.hash_key;
+  // Without room for the copy the next opening tries again: it counts only when the catalog is lost.
+  if (folder_.hash_key() != hash_key_) static_cast<void>(folder_.keep_hash_key(hash_key_));
   epoch_ = *catalog.epoch;
   base_ = *catalog.base;
   acked_ = *catalog.acked;

@@ -71,6 +71,11 @@ struct JournalNeeds {
   const base::Hasher& hasher;
   base::Random& random;
   journal::NoticeMaker make_notice;
+  // For a journal whose key was lost; without them nothing is found again.
+  journal::RecordKeyMaker record_key = [](const journal::HashKey&, base::BytesView) {
+    return std::optional<journal::RecordKey>();
+  };
+  journal::ForgottenNoticeMaker make_forgotten_notice = [](const journal::Forgotten&) { return base::Bytes(); };
 };
 
 // A salvage that opening had to do.
@@ -80,7 +85,8 @@ struct Salvaged {
   std::uint64_t rows_kept = 0;
   std::uint64_t holes = 0;             // each one is an events_lost notice now
   bool history_dropped = false;        // committed rows were left out: there was no room for them
-  bool hash_key_lost = false;          // repeats of salvaged events are not found
+  bool hash_key_lost = false;          // its copy, too: every row was hashed anew
+  std::uint64_t forgotten = 0;         // rows whose repeats are not recognised any more; a notice says so
   std::vector<std::string> removed{};  // older damaged files that had to go
 };
 

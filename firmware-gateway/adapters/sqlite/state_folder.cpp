@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "firmware-gateway/journal/crc32c.hpp"
+
 namespace sqlite {
 namespace {
 
@@ -40,6 +42,24 @@ class Descriptor {
  private:
   int fd_;
 };
+
+constexpr std::size_t kSmallFileBytesMax = 256;
+
+std::string read_small(const fs::path& path) {
+  const Descriptor file(path, O_RDONLY);
+  std::string bytes(kSmallFileBytesMax, '\0');
+  const ssize_t count = file.get() < 0 ? 0 : ::read(file.get(), bytes.data(), bytes.size());
+  bytes.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+  return bytes;
+}
+
+// The key, and the CRC-32C over it, little-endian.
+base::Bytes with_crc(const journal::HashKey& key) {
+  base::Bytes bytes(key.begin(), key.end());
+  const std::uint32_t crc = journal::crc32c(0, bytes);
+  for (unsigned i = 0; i < 4; ++i) bytes.push_back(static_cast<char>(crc >> (8 * i)));
+  return bytes;
+}
 
 // Rename replaces nothing here: the callers have made sure that `to` is free.
 bool rename_one(const fs::path& from, const fs::path& to) {
@@ -111,25 +131,35 @@ fs::path StateFolder::damaged(base::UtcTime found_at) const {
   return name;
 }
 
-std::string StateFolder::salvaging() const {
-  const Descriptor file(marker(), O_RDONLY);
-  std::string name(256, '\0');
-  const ssize_t count = file.get() < 0 ? 0 : ::read(file.get(), name.data(), name.size());
-  name.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
-  return name;
-}
+std::string StateFolder::salvaging() const { return read_small(marker()); }
 
 bool StateFolder::set_salvaging(const std::string& name) const {
   if (name.empty()) return (::unlink(marker().c_str()) == 0 || errno == ENOENT) && sync();
-  // Written beside and renamed: a torn name would point a later salvage at nothing.
-  const fs::path beside = marker().string() + ".new";
+  // A torn name would point a later salvage at nothing.
+  return write_whole(marker(), name);
+}
+
+std::optional<journal::HashKey> StateFolder::hash_key() const {
+  const std::string bytes = read_small(key_copy());
+  journal::HashKey key{};
+  if (bytes.size() != key.size() + 4) return std::nullopt;
+  std::copy_n(bytes.begin(), key.size(), key.begin());
+  if (bytes != with_crc(key)) return std::nullopt;
+  return key;
+}
+
+bool StateFolder::keep_hash_key(const journal::HashKey& key) const { return write_whole(key_copy(), with_crc(key)); }
+
+bool StateFolder::write_whole(const fs::path& path, base::BytesView bytes) const {
+  // Beside and renamed.
+  const fs::path beside = path.string() + ".new";
   {
     const Descriptor file(beside, O_WRONLY | O_CREAT | O_TRUNC);
     if (file.get() < 0) return false;
-    if (::write(file.get(), name.data(), name.size()) != static_cast<ssize_t>(name.size())) return false;
+    if (::write(file.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) return false;
     if (::fsync(file.get()) != 0) return false;
   }
-  return ::rename(beside.c_str(), marker().c_str()) == 0 && sync();
+  return ::rename(beside.c_str(), path.c_str()) == 0 && sync();
 }
 
 bool StateFolder::rename(const fs::path& from, const fs::path& to) const {

@@ -3,6 +3,7 @@
 //   journal.db, journal.db-wal          the journal
 //   journal.lock                        held by the one gateway (or journal command) that uses the folder
 //   journal.ballast                     room that is given up when others fill the disk, so that forwarding can go on
+//   journal.key                         copy of the key of the duplicate keys' hashes, for when the journal's is lost
 //   journal.new.db                      a journal being made; renamed when it is whole
 //   journal.damaged-<time>.db[-wal]     set aside untouched; the newest kDamagedKept stay
 //   journal.salvaging                   names the set-aside file while a salvage is under way
@@ -10,9 +11,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "firmware-gateway/journal/catalog.hpp"
 #include "proto/base/instant.hpp"
 #include "proto/base/result.hpp"
 
@@ -61,6 +64,11 @@ class StateFolder {
   [[nodiscard]] std::string salvaging() const;
   [[nodiscard]] bool set_salvaging(const std::string& name) const;
 
+  // The copy of the journal's hash key; nothing when there is none, or it is damaged. Keeping it is on disk when it
+  // returns.
+  [[nodiscard]] std::optional<journal::HashKey> hash_key() const;
+  [[nodiscard]] bool keep_hash_key(const journal::HashKey& key) const;
+
   // Renames a database, then its WAL; what is not there is passed over, so that it can be done again after a crash. On
   // disk when it returns.
   [[nodiscard]] bool rename(const std::filesystem::path& from, const std::filesystem::path& to) const;
@@ -82,6 +90,9 @@ class StateFolder {
   StateFolder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}
   [[nodiscard]] std::filesystem::path ballast() const { return path_ / "journal.ballast"; }
   [[nodiscard]] std::filesystem::path marker() const { return path_ / "journal.salvaging"; }
+  [[nodiscard]] std::filesystem::path key_copy() const { return path_ / "journal.key"; }
+  // A small file, whole or as it was before; on disk when it returns.
+  [[nodiscard]] bool write_whole(const std::filesystem::path& path, base::BytesView bytes) const;
   [[nodiscard]] bool sync() const;
 
   std::filesystem::path path_;

@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kPage = sqlite::kPageBytes;
 const base::Bytes kNotice = "notice: events lost";
+const base::Bytes kForgottenNotice = "notice: repeats unknown";
 
 base::Bytes contents(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -63,6 +64,7 @@ Checked check_salvaged(SqliteFixture& fixture, const handoff::Run& run) {
   for (const auto& row : read_all(fixture.journal())) {
     const auto identity = journal::identity_of(fixture.journal().opened().segments, row.row);
     REQUIRE(identity.has_value());
+    if (row.record == kForgottenNotice) continue;
     if (row.record == kNotice) {
       ++checked.notices;
       continue;
@@ -265,7 +267,7 @@ TEST_CASE(
     fixture.reopen();
     std::set<std::uint64_t> seen;
     for (const auto& row : read_all(fixture.journal())) {
-      if (row.record != kNotice) seen.insert(std::stoull(row.record.substr(7)));
+      if (row.record.starts_with("record ")) seen.insert(std::stoull(row.record.substr(7)));
     }
     for (std::uint64_t n = 3001; n <= 3010; ++n) CHECK(seen.contains(n));
     REQUIRE(!fixture.losses().empty());
@@ -332,7 +334,7 @@ TEST_CASE("damage: a truncated file keeps what its pages still hold") {
   check_goes_on(fixture);
 }
 
-TEST_CASE("damage: a hole among committed rows needs no notice") {
+TEST_CASE("damage: a hole among committed rows is no loss") {
   SqliteFixture fixture;
   const auto run = fill(fixture, 1000, 900);
   const std::size_t at = contents(fixture.file()).find("record 500.");

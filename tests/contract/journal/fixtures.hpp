@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "firmware-gateway/adapters/sqlite/sqlite_journal.hpp"
+#include "firmware-gateway/journal/sip_hash.hpp"
 #include "proto/platform/system.hpp"
 #include "tests/support/memory_journal.hpp"
 #include "tests/support/seeded_random.hpp"
@@ -23,6 +24,15 @@ struct ContractSettings {
 // 2026-11-24, 12:00 UTC, and seconds after it.
 inline base::UtcTime at_second(std::int64_t seconds) {
   return base::UtcTime(std::chrono::milliseconds(1'795'521'600'000 + seconds * 1000));
+}
+
+// As an event's key hash depends on the journal's key. A record with a '#' holds something else made with that key.
+inline std::uint64_t keyed_hash(const journal::HashKey& key, base::BytesView record) {
+  return journal::sip_hash(key, record.substr(0, record.find('.')));
+}
+inline std::optional<journal::RecordKey> record_key(const journal::HashKey& key, base::BytesView record) {
+  if (!record.starts_with("record ")) return std::nullopt;
+  return journal::RecordKey{.hash = keyed_hash(key, record), .lasting = record.find('#') == base::BytesView::npos};
 }
 
 class MemoryFixture {
@@ -86,16 +96,25 @@ class SqliteFixture {
   [[nodiscard]] std::filesystem::path file() const { return state_dir_ / "journal.db"; }
   // Losses that notices were made of.
   [[nodiscard]] std::vector<journal::Loss>& losses() { return losses_; }
+  // Rows whose repeats are not known any more, as a notice says it.
+  [[nodiscard]] std::vector<journal::Forgotten>& forgotten() { return forgotten_; }
 
  private:
   TempFolder temp_;
   std::filesystem::path state_dir_;
   SeededRandom random_{1};
   std::vector<journal::Loss> losses_;
+  std::vector<journal::Forgotten> forgotten_;
   sqlite::JournalSettings settings_;
-  sqlite::JournalNeeds needs_{platform::hasher(), random_, [this](const journal::Loss& loss) {
+  sqlite::JournalNeeds needs_{platform::hasher(), random_,
+                              [this](const journal::Loss& loss) {
                                 losses_.push_back(loss);
                                 return base::Bytes("notice: events lost");
+                              },
+                              &record_key,
+                              [this](const journal::Forgotten& forgotten) {
+                                forgotten_.push_back(forgotten);
+                                return base::Bytes("notice: repeats unknown");
                               }};
   std::unique_ptr<sqlite::StateFolder> folder_;
   std::unique_ptr<sqlite::SqliteJournal> journal_;

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include "firmware-gateway/ingest/notice.hpp"
+#include "firmware-gateway/ingest/reference.hpp"
 #include "tests/unit/firmware-gateway/ingest/intake.hpp"
 
 using ingest_test::Intake;
@@ -158,4 +160,26 @@ TEST_CASE("ingest: a hash that two references share confuses nobody") {
   intake.settle();
   CHECK_FALSE(stored(intake.answers.at(ticket)).duplicate);
   CHECK(intake.journal.rows.size() == 2);
+}
+
+TEST_CASE("ingest: a record alone says what its key's hash is, and whether it holds marks of the journal's key") {
+  const ingest::HashKey key{1, 2, 3};
+  tillstream::v1::Event event;
+  event.set_type("sale");
+  event.set_terminal_id("T1");
+  event.set_terminal_ref("4711");
+  const auto stored = ingest::stored_key(key, ingest::to_record(event));
+  REQUIRE(stored);
+  CHECK(stored->hash == ingest::reference_hash(key, "T1", "4711"));
+  CHECK_FALSE(stored->holds_marks);
+  for (auto* text : {event.mutable_terminal_id(), event.mutable_terminal_ref(), event.mutable_batch_no(),
+                     event.mutable_original_ref()}) {
+    const std::string before = *text;
+    *text = "x [cardabcdefg] y";
+    CHECK(ingest::stored_key(key, ingest::to_record(event))->holds_marks);
+    *text = before;
+  }
+  CHECK_FALSE(ingest::stored_key(key, "\xFF\xFF\xFF"));
+  const auto notice = ingest::make_notice("events_lost", {}, base::Uuid{.bytes = {7}}, {});
+  CHECK(ingest::stored_key(key, ingest::to_record(notice))->hash == ingest::reference_hash(key, "", notice.event_id()));
 }

@@ -76,8 +76,14 @@ TEST_CASE("salvage plan: rows keep their identities, and a hole its place and it
 
 TEST_CASE("salvage plan: the new epoch begins after the acked row, wherever that has moved to") {
   const auto made = plan({old_catalog(9), {{Row(1), Row(3)}, {Row(7), Row(20)}}, Row(20)});
-  // Rows 4 to 6 are in the stream: they are gone without a notice.
-  REQUIRE(made.steps.size() == 2);
+  // Rows 4 to 6 are in the stream: no loss, but their repeats are not known any more.
+  REQUIRE(made.steps.size() == 3);
+  CHECK(made.holes == 0);
+  CHECK(made.forgotten == 3);
+  REQUIRE(std::holds_alternative<journal::ForgottenStep>(made.steps[2]));
+  CHECK(std::get<journal::ForgottenStep>(made.steps[2]).forgotten.rows == 3);
+  CHECK(std::get<journal::ForgottenStep>(made.steps[2]).to == Row(18));
+  CHECK(identity(made, 18) == Identity{kIds.notices, RunIndex(0)});
   CHECK(made.catalog.acked->row == Row(6));
   CHECK(made.catalog.epoch->first_row == Row(7));
   CHECK(made.catalog.epoch->epoch == kIds.epoch);
@@ -147,4 +153,26 @@ TEST_CASE("salvage plan: rows that were trimmed before the damage are no loss") 
   CHECK(made.holes == 0);
   CHECK(made.catalog.acked->row == Row(2));
   CHECK(identity(made, 1) == Identity{id<Run>(2), RunIndex(0)});
+}
+
+TEST_CASE("salvage plan: where neither catalog nor tree says how the rows begin, those before the first are told") {
+  Readable readable{Catalog{}, {{Row(13), Row(20)}}, Row(20)};
+  const auto made = plan(readable);
+  REQUIRE(notice(made, 0) != nullptr);
+  CHECK(notice(made, 0)->loss.first == Row(1));
+  CHECK(notice(made, 0)->loss.last == Row(12));
+  CHECK(notice(made, 0)->loss.perhaps_trimmed);
+  readable.begins_with_first = true;
+  CHECK(plan(readable).holes == 0);
+}
+
+TEST_CASE("salvage plan: an unknown end and forgotten rows are told apart, under identities of their own") {
+  Readable readable{old_catalog(30), {{Row(1), Row(8)}}, std::nullopt};
+  readable.forgotten = 5;
+  const auto made = plan(readable);
+  REQUIRE(made.steps.size() == 3);
+  CHECK(!notice(made, 1)->loss.last);
+  CHECK(made.forgotten == 5 + 22);
+  CHECK(identity(made, 9) == Identity{kIds.notices, RunIndex(0)});
+  CHECK(identity(made, 10) == Identity{kIds.notices, RunIndex(1)});
 }
