@@ -91,6 +91,7 @@ Partition& Process::at(stream::Partition partition) {
   if (!place) {
     auto settings = group_settings(config_, partition.value(), stream_->partitions());
     settings.sizes = stream_->size_limits();
+    settings.format = stream_->value_format();
     place = std::make_unique<Partition>(io_, *stream_, *random_, budget_, counters_, std::move(settings),
                                         broker_settings(config_, partition.value()));
   }

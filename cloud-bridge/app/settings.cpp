@@ -55,6 +55,14 @@ kafka::KafkaStreamSettings kafka_settings(const config::Config& config) {
                      .progress = config.kafka.progress_topic,
                      .dead_letters = config.kafka.dead_letter_topic};
   settings.bridge_id = config.bridge_id;
+  if (config.kafka.format == "protobuf") settings.encoding = stream::Encoding::protobuf;
+  if (const auto& registry = config.kafka.registry) {
+    settings.registry = kafka::RegistrySettings{.url = registry->url,
+                                                .ca = registry->ca,
+                                                .username = registry->username,
+                                                .password_file = registry->password_file,
+                                                .topic = config.kafka.events_topic};
+  }
   settings.session_timeout = config.kafka.session_timeout;
   settings.transaction_limit = config.kafka.transaction_timeout;
   return settings;

@@ -156,12 +156,13 @@ void ShardGroup::put_notices(Bundle& bundle, const handoff::Publish& publish, ba
                                                          .superseded = publish.loss->superseded,
                                                          .lost = publish.loss->lost,
                                                          .published_at = now.utc},
-                                                        hasher_));
+                                                        hasher_, settings_.format));
   }
   for (const handoff::Notice notice : publish.notices) {
     if (notice == handoff::Notice::gateway_cloned) {
       ++counters_.quarantines;
-      bundle.records.push_back(stream::gateway_cloned_notice(gateway_id, publish.progress.place, now.utc, hasher_));
+      bundle.records.push_back(
+          stream::gateway_cloned_notice(gateway_id, publish.progress.place, now.utc, hasher_, settings_.format));
     } else {
       bundle.records.push_back(
           stream::render_notice({.name = "quarantine_ended",
@@ -171,7 +172,7 @@ void ShardGroup::put_notices(Bundle& bundle, const handoff::Publish& publish, ba
                                              {"seq", std::to_string(publish.progress.place.seq.value())},
                                              {"switches", std::to_string(publish.ticket.value())}},
                                  .published_at = now.utc},
-                                hasher_));
+                                hasher_, settings_.format));
     }
   }
 }
@@ -186,15 +187,15 @@ void ShardGroup::publish_row(Bundle& bundle, const handoff::Publish& publish, co
                                         .published_at = now.utc,
                                         .possible_repeat = publish.possible_repeat};
   auto error = stream::DecodeError::too_large;
-  if (const auto event = stream::decode_event(row.record); !event) {
+  if (auto event = stream::decode_event(row.record); !event) {
     error = event.error();
-  } else if (stream::Record record = stream::render_event(*event, publication);
+  } else if (stream::Record record = stream::render_event(std::move(*event), publication, settings_.format);
              stream::size_of(record) <= settings_.sizes.record_bytes) {
     bundle.records.push_back(std::move(record));
     return;
   }
   ++counters_.poison_records;
-  bundle.records.push_back(stream::event_unreadable_notice(publication, error, row.record, hasher_));
+  bundle.records.push_back(stream::event_unreadable_notice(publication, error, row.record, hasher_, settings_.format));
   dead_letter(bundle, publication.gateway_id, "", stream::word(error), base::to_hex(publish.epoch.view()), row.record,
               now);
 }

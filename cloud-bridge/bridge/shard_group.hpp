@@ -54,7 +54,8 @@ struct ShardGroupSettings {
   std::uint32_t partition = 0;
   std::uint32_t partitions = 1;  // P: the group owns the shards s with s mod P = partition
   TransactionLimits transaction = {};
-  stream::SizeLimits sizes = {};  // the stream's own
+  stream::SizeLimits sizes = {};    // the stream's own
+  stream::ValueFormat format = {};  // likewise
   std::size_t rows_per_transaction_max = 1'000;
   std::size_t gateways_max = 200'000;
   std::size_t digests_max = 10'000;  // of poison that was seen

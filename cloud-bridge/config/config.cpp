@@ -125,6 +125,36 @@ void check_properties(const KafkaStream& kafka, SettingsTable table) {
   }
 }
 
+// The host of "http://host[:port][/path]".
+std::string_view host_of(std::string_view url) {
+  url.remove_prefix(url.find("://") + 3);
+  url = url.substr(0, url.find('/'));
+  if (url.starts_with('[')) return url.substr(0, url.find(']') + 1);
+  return url.substr(0, url.find(':'));
+}
+
+SchemaRegistry read_registry(SettingsTable table) {
+  SchemaRegistry registry{.url = table.text("url", "", check_not_empty),
+                          .ca = table.text("ca", ""),
+                          .username = table.text("username", ""),
+                          .password_file = table.text("password_file", "")};
+  if (registry.username.empty() != registry.password_file.empty())
+    table.error(registry.username.empty() ? "username" : "password_file",
+                "is missing; username and password_file come together");
+  const bool tls = registry.url.starts_with("https://");
+  if (!tls && !registry.url.starts_with("http://")) {
+    table.error("url",
+                "begins neither with http:// nor with https://; allowed: the address of a registry's Confluent "
+                "API, such as http://127.0.0.1:8081");
+  } else if (registry.url.find('@') != std::string::npos) {
+    table.error("url", "holds a user; allowed: username and password_file beside it");
+  } else if (!tls && !registry.username.empty() && !is_loopback_host(host_of(registry.url))) {
+    table.error("url", "would carry the password in clear; allowed: https:// with username and password_file");
+  }
+  while (registry.url.ends_with('/')) registry.url.pop_back();
+  return registry;
+}
+
 KafkaStream read_kafka(SettingsTable table) {
   KafkaStream kafka{.bootstrap_servers = table.text("bootstrap_servers", "127.0.0.1:9092", check_not_empty),
                     .events_topic = table.text("events_topic", "tillstream.events", check_topic),
@@ -132,9 +162,11 @@ KafkaStream read_kafka(SettingsTable table) {
                     .progress_topic = table.text("progress_topic", "tillstream.progress", check_topic),
                     .dead_letter_topic = table.text("dead_letter_topic", "tillstream.dead-letter", check_topic),
                     .format = table.word("format", "json", {"json", "protobuf"}),
+                    .registry = std::nullopt,
                     .session_timeout = table.duration("session_timeout", "6s", 1s, 5min),
                     .transaction_timeout = table.duration("transaction_timeout", "10s", 2s, 1min),
                     .properties = table.free_texts("properties")};
+  if (table.has("registry")) kafka.registry = read_registry(table.table("registry"));
   check_properties(kafka, table);
   return kafka;
 }
@@ -177,8 +209,10 @@ void check_together(const Config& config, SettingsTable root) {
     root.table("limits").error("transaction_bytes",
                                "is more than half of memory; one transaction gathers while another commits");
   }
-  if (config.stream_kind == "kafka" && config.kafka.format == "protobuf") {
-    root.table("stream").table("kafka").error("format", "is \"protobuf\", which is not there yet; allowed: \"json\"");
+  if (config.kafka.registry && config.kafka.format != "protobuf") {
+    root.table("stream").table("kafka").error(
+        "registry",
+        "is set, and format is not \"protobuf\"; a registry's framing would keep plain readers of JSON out");
   }
   const std::set<std::string> topics{config.kafka.events_topic, config.kafka.gateways_topic,
                                      config.kafka.progress_topic, config.kafka.dead_letter_topic};
@@ -211,6 +245,11 @@ void check_tls_files(SettingsTable table, const std::optional<Tls>& tls) {
 void check_files(const Config& config, SettingsTable root) {
   check_tls_files(root.table("broker"), config.broker.tls);
   check_private_file(root.table("broker"), "password_file", config.broker.password_file);
+  if (const auto& registry = config.kafka.registry) {
+    const SettingsTable table = root.table("stream").table("kafka").table("registry");
+    check_file(table, "ca", registry->ca);
+    check_private_file(table, "password_file", registry->password_file);
+  }
   if (config.admin.tls) check_tls_files(root.table("admin").table("tls"), config.admin.tls);
   check_private_file(root.table("admin"), "token_file", config.admin.token_file);
 }

@@ -43,13 +43,24 @@ struct SqliteStream {
   friend bool operator==(const SqliteStream&, const SqliteStream&) = default;
 };
 
+// Of the values' schema, with format = "protobuf".
+struct SchemaRegistry {
+  std::string url;  // its Confluent API: "http://127.0.0.1:8081", ".../apis/ccompat/v7"
+  std::string ca;   // PEM; empty: the system's store
+  std::string username;
+  std::string password_file;
+
+  friend bool operator==(const SchemaRegistry&, const SchemaRegistry&) = default;
+};
+
 struct KafkaStream {
   std::string bootstrap_servers;
   std::string events_topic;
   std::string gateways_topic;
   std::string progress_topic;
   std::string dead_letter_topic;
-  std::string format;
+  std::string format;  // of the events' values: json, protobuf
+  std::optional<SchemaRegistry> registry;
   std::chrono::milliseconds session_timeout{0};      // a bridge that is silent for so long loses its partitions
   std::chrono::milliseconds transaction_timeout{0};  // the brokers end a transaction that is open for so long
   std::vector<std::pair<std::string, std::string>> properties;

@@ -24,7 +24,7 @@ struct Notice {
   std::map<std::string, std::string> details;  // published as detail_<key>
   base::UtcTime published_at;
 };
-[[nodiscard]] Record render_notice(const Notice& notice, const base::Hasher& hasher);
+[[nodiscard]] Record render_notice(const Notice& notice, const base::Hasher& hasher, const ValueFormat& format = {});
 
 // events_lost, written in the transaction that switches the epoch. `lost` are seqs of the superseded epoch.
 struct EpochSwitch {
@@ -34,14 +34,16 @@ struct EpochSwitch {
   handoff::Lost lost;
   base::UtcTime published_at;
 };
-[[nodiscard]] Record events_lost_notice(const EpochSwitch& change, const base::Hasher& hasher);
+[[nodiscard]] Record events_lost_notice(const EpochSwitch& change, const base::Hasher& hasher,
+                                        const ValueFormat& format = {});
 
 // gateway_cloned: two live boxes use one id. `progress` is the place at which the quarantine began.
 [[nodiscard]] Record gateway_cloned_notice(std::string_view gateway_id, const handoff::Place& progress,
-                                           base::UtcTime published_at, const base::Hasher& hasher);
+                                           base::UtcTime published_at, const base::Hasher& hasher,
+                                           const ValueFormat& format = {});
 
 // event_unreadable, in the place of a poisonous record.
 [[nodiscard]] Record event_unreadable_notice(const Publication& publication, DecodeError error, base::BytesView record,
-                                             const base::Hasher& hasher);
+                                             const base::Hasher& hasher, const ValueFormat& format = {});
 
 }  // namespace stream

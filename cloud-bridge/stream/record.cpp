@@ -7,7 +7,6 @@
 #include "proto/base/json_object.hpp"
 #include "proto/base/text.hpp"
 #include "proto/base/uuid.hpp"
-#include "proto/wire/event_json.hpp"
 #include "proto/wire/parse.hpp"
 
 namespace stream {
@@ -33,10 +32,17 @@ bool misses_field(const Event& event) {
   return event.type() == "notice" ? event.notice().empty() : event.terminal_id().empty();
 }
 
+// Where a record is nobody but the bridge says.
+bool says_its_place(const Event& event) {
+  return !event.gateway_id().empty() || !event.epoch().empty() || event.has_seq() || event.has_published_at_ms() ||
+         event.possible_repeat();
+}
+
 bool has_invalid_field(const Event& event) {
   return event.event_id().size() != kUuidBytes || !is_optional_id(event.original_event_id()) ||
          !is_optional_id(event.conflict_with()) || !is_word(event.type()) ||
-         !base::rfc3339_can_say(event.occurred_at_ms()) || !base::rfc3339_can_say(event.received_at_ms());
+         !base::rfc3339_can_say(event.occurred_at_ms()) || !base::rfc3339_can_say(event.received_at_ms()) ||
+         says_its_place(event);
 }
 
 std::string time_text(std::int64_t ms) { return base::to_rfc3339(base::UtcTime(std::chrono::milliseconds(ms))); }
@@ -72,27 +78,29 @@ base::Result<Event, DecodeError> decode_event(base::BytesView record) {
   return event;
 }
 
-Record render_event(const Event& event, const Publication& publication) {
+Record render_event(Event event, const Publication& publication, const ValueFormat& format) {
+  event.set_gateway_id(publication.gateway_id.data(), publication.gateway_id.size());
+  event.set_epoch(base::to_hex(publication.epoch.view()));
+  event.set_seq(publication.seq.value());
+  event.set_published_at_ms(publication.published_at.time_since_epoch().count());
+  event.set_possible_repeat(publication.possible_repeat);
+  return render_placed(event, format);
+}
+
+Record render_placed(const Event& event, const ValueFormat& format) {
   Record record;
   record.event_id = uuid_text(event.event_id());
-  record.gateway_id = publication.gateway_id;
-  record.epoch = base::to_hex(publication.epoch.view());
-  record.seq = publication.seq.value();
-  record.key.reserve(publication.gateway_id.size() + 1 + event.terminal_id().size());
-  record.key.append(publication.gateway_id).append("/").append(event.terminal_id());
+  record.gateway_id = event.gateway_id();
+  record.epoch = event.epoch();
+  if (event.has_seq()) record.seq = event.seq();
+  record.key.reserve(event.gateway_id().size() + 1 + event.terminal_id().size());
+  record.key.append(event.gateway_id()).append("/").append(event.terminal_id());
   record.type = event.type();
   record.occurred_at = time_text(event.occurred_at_ms());
   record.received_at = time_text(event.received_at_ms());
-  record.published_at = base::to_rfc3339(publication.published_at);
-  record.value.reserve(1024);
-  base::JsonObject json(record.value);
-  wire::append_event(json, event,
-                     {.gateway_id = record.gateway_id,
-                      .epoch = record.epoch,
-                      .seq = record.seq,
-                      .published_at = record.published_at,
-                      .possible_repeat = publication.possible_repeat});
-  json.end();
+  record.published_at = time_text(event.published_at_ms());
+  record.encoding = format.encoding;
+  record.value = write_value(event, format);
   return record;
 }
 

@@ -1,5 +1,6 @@
 // From a gateway's record to what consumers see: decode_event, then render_event. Pure: the same input gives the same
-// bytes, so that a record sent again after an aborted transaction differs in nothing but published_at.
+// bytes in either encoding, so that a record sent again after an aborted transaction differs in nothing but
+// published_at.
 //
 // README.md beside this file is the specification of headers, key and value.
 #pragma once
@@ -7,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,7 +30,9 @@ enum class DecodeError {
   too_large,      // Poison, as all below: dead letter, and a notice in its seq's place.
   undecodable,    // Not an Event at all, or text that is not UTF-8.
   missing_field,  // schema_version, event_id, type, terminal_id, or a notice's name.
-  invalid_field,  // An id that is not 16 bytes, a time outside the years 1 to 9999, a type that is no word.
+  // An id that is not 16 bytes, a time outside the years 1 to 9999, a type that is no word, a field that is the
+  // bridge's.
+  invalid_field,
 };
 
 [[nodiscard]] constexpr bool is_poison(DecodeError error) { return error != DecodeError::newer_schema; }
@@ -48,7 +52,10 @@ struct Publication {
 };
 
 // `event` must come from decode_event.
-[[nodiscard]] Record render_event(const tillstream::v1::Event& event, const Publication& publication);
+[[nodiscard]] Record render_event(tillstream::v1::Event event, const Publication& publication,
+                                  const ValueFormat& format = {});
+// An event that has its place already: the bridge's own notices.
+[[nodiscard]] Record render_placed(const tillstream::v1::Event& event, const ValueFormat& format);
 
 // Calls visit(name, value) for each CloudEvents header, in their fixed order. The views live during the call only.
 template <class Visit>
@@ -56,7 +63,7 @@ void each_header(const Record& record, Visit&& visit) {
   const auto given = [&visit](std::string_view name, std::string_view value) {
     if (!value.empty()) visit(name, value);
   };
-  visit(std::string_view("content-type"), std::string_view("application/json"));
+  visit(std::string_view("content-type"), content_type(record.encoding));
   visit(std::string_view("ce_specversion"), std::string_view("1.0"));
   given("ce_id", record.event_id);
   given("ce_source", "/gateways/" + record.gateway_id);

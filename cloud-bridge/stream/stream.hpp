@@ -38,6 +38,7 @@
 #include <string>
 #include <vector>
 
+#include "cloud-bridge/stream/value.hpp"
 #include "proto/base/instant.hpp"
 #include "proto/base/result.hpp"
 #include "proto/base/strong.hpp"
@@ -67,7 +68,8 @@ struct Record {
   std::string occurred_at;           // RFC 3339, as all times here
   std::string received_at;
   std::string published_at;
-  std::string value;  // flat JSON
+  Encoding encoding = Encoding::json;
+  std::string value;
 
   friend bool operator==(const Record&, const Record&) = default;
 };
@@ -165,6 +167,8 @@ class Stream {
   virtual void begin(Partition partition, TransactionId id, Transaction transaction) = 0;
   // Known when on_owned is called first, and fixed from then on.
   [[nodiscard]] virtual SizeLimits size_limits() const { return {}; }
+  // Likewise.
+  [[nodiscard]] virtual ValueFormat value_format() const { return {}; }
   [[nodiscard]] virtual Status status() const = 0;
   // Finishes what is under way, then calls `done`; nothing is called afterwards.
   virtual void close(std::function<void()> done) = 0;

@@ -18,7 +18,7 @@ std::string event_line(const LinePlace& place, base::BytesView record) {
   tillstream::v1::Event event;
   if (wire::parse(event, record)) {
     // Epoch and seq stand at the front already: those that the terminal was told.
-    wire::append_event(json, event, {});
+    wire::append_event(json, event);
   } else {
     json.text("record", base::to_hex(record));
   }

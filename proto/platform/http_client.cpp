@@ -1,6 +1,7 @@
 #include "proto/platform/http_client.hpp"
 
 #include <fmt/format.h>
+#include <openssl/evp.h>
 
 #include <array>
 #include <boost/asio/buffer.hpp>
@@ -53,11 +54,23 @@ std::optional<Url> parse_url(std::string_view text) {
   return url;
 }
 
+std::string base64(std::string_view bytes) {
+  // Four characters for each three bytes, and EVP_EncodeBlock's zero behind.
+  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
+  const int size =
+      ::EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                        reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
+  text.resize(static_cast<std::size_t>(size));
+  return text;
+}
+
 std::string request_text(std::string_view method, const Url& url, std::string_view body,
                          const HttpClientSettings& settings) {
   std::string text =
       fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", method, url.target, url.authority);
   if (!settings.token.empty()) text += fmt::format("Authorization: Bearer {}\r\n", settings.token);
+  if (!settings.username.empty())
+    text += fmt::format("Authorization: Basic {}\r\n", base64(settings.username + ":" + settings.password));
   if (!body.empty())
     text += fmt::format("Content-Type: {}\r\nContent-Length: {}\r\n", settings.content_type, body.size());
   return text.append("\r\n").append(body);

@@ -1,4 +1,4 @@
-// A small blocking HTTP client, for the command line's questions to an admin port. Not for the run loop.
+// A small blocking HTTP client, for questions to an admin port or a schema registry. Not for the run loop.
 #pragma once
 
 #include <chrono>
@@ -13,6 +13,8 @@ struct HttpClientSettings {
   std::chrono::milliseconds timeout{10'000};  // without any progress
   std::string ca = {};                        // PEM file for https; empty: the system's
   std::string token = {};                     // sent as "Authorization: Bearer …" when not empty
+  std::string username = {};                  // sent with the password as "Authorization: Basic …" when not empty
+  std::string password = {};
   std::string content_type = "application/json";
   std::size_t max_body_bytes = 64 * 1024 * 1024;  // without on_chunk
 };

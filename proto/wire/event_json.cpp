@@ -31,26 +31,26 @@ auto sorted(const Map& map) {
   return entries;
 }
 
-void append_identity(JsonObject& json, const Event& event, const EventPlace& place) {
+void append_identity(JsonObject& json, const Event& event) {
   json.number("schema_version", event.schema_version());
   json.text("event_id", base::uuid_text(event.event_id()));
   json.text("type", event.type());
-  json.text("gateway_id", place.gateway_id);
-  json.text("epoch", place.epoch);
-  json.number("seq", place.seq);
+  json.text("gateway_id", event.gateway_id());
+  json.text("epoch", event.epoch());
+  if (event.has_seq()) json.number("seq", event.seq());
   json.text("terminal_id", event.terminal_id());
   json.text("terminal_ref", event.terminal_ref());
   json.text("business_key", event.business_key());
   json.text("source", event.source());
 }
 
-void append_times(JsonObject& json, const Event& event, const EventPlace& place) {
+void append_times(JsonObject& json, const Event& event) {
   json.text("occurred_at", time_text(event.occurred_at_ms()));
   json.number("utc_offset_minutes", event.utc_offset_minutes());
   json.text("business_date", event.business_date());
   json.text("received_at", time_text(event.received_at_ms()));
-  json.text("clock", event.clock_synced() ? "synced" : "unsynced");
-  json.text("published_at", place.published_at);
+  if (event.source() != kBridgeSource) json.text("clock", event.clock_synced() ? "synced" : "unsynced");
+  if (event.has_published_at_ms()) json.text("published_at", time_text(event.published_at_ms()));
 }
 
 void append_merchant(JsonObject& json, const Event& event) {
@@ -138,9 +138,9 @@ void append_notice(JsonObject& json, const Event& event) {
 
 }  // namespace
 
-void append_event(JsonObject& json, const Event& event, const EventPlace& place) {
-  append_identity(json, event, place);
-  append_times(json, event, place);
+void append_event(JsonObject& json, const Event& event) {
+  append_identity(json, event);
+  append_times(json, event);
   append_merchant(json, event);
   append_amounts(json, event);
   append_payment(json, event);
@@ -148,7 +148,7 @@ void append_event(JsonObject& json, const Event& event, const EventPlace& place)
   append_attributes(json, event);
   append_incomplete(json, event);
   json.text("conflict_with", base::uuid_text(event.conflict_with()));
-  if (place.possible_repeat) json.flag("possible_repeat", true);
+  if (event.possible_repeat()) json.flag("possible_repeat", true);
   append_notice(json, event);
 }
 

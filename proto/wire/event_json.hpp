@@ -3,15 +3,15 @@
 // new field of event.proto has one place to be added to (a test walks event.proto and misses it).
 //
 // Invariants:
-//   (1) The same event and place give the same bytes, whatever the order of the maps.
-//   (2) Every field of Event is shown, under its own name but for: occurred_at_ms and received_at_ms (as RFC 3339
-//       "occurred_at", "received_at"), clock_synced ("clock") and details ("detail_<key>" each).
+//   (1) The same event gives the same bytes, whatever the order of the maps.
+//   (2) Every field of Event is shown, under its own name but for: occurred_at_ms, received_at_ms and published_at_ms
+//   (as
+//       RFC 3339 "occurred_at" …), clock_synced ("clock"; a bridge's own notices say nothing of it) and details
+//       ("detail_<key>" each).
 //
 // Pure, no state; any thread. The event's texts are UTF-8 once protobuf has parsed it.
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <string_view>
 
 #include "proto/base/json_object.hpp"
@@ -19,15 +19,9 @@
 
 namespace wire {
 
-// What is known of an event beside itself. Empty: not shown.
-struct EventPlace {
-  std::string_view gateway_id;
-  std::string_view epoch;
-  std::optional<std::uint64_t> seq;
-  std::string_view published_at;
-  bool possible_repeat = false;
-};
+// The source of the notices that a bridge writes itself.
+inline constexpr std::string_view kBridgeSource = "bridge";
 
-void append_event(base::JsonObject& json, const tillstream::v1::Event& event, const EventPlace& place);
+void append_event(base::JsonObject& json, const tillstream::v1::Event& event);
 
 }  // namespace wire

@@ -1,20 +1,25 @@
 """The bridge's Kafka stream in the system tests: a real cluster, the bridge's topics, and what a consumer of committed data sees."""
 import hashlib
+import http.server
 import itertools
 import json
 import pathlib
 import subprocess
 import sys
+import threading
 import uuid
 
 import confluent_kafka
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from confluent_kafka.admin import AdminClient, ConfigResource
 
 import rig as r
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support" / "kafka"))
+for support in ("kafka", "schema_registry"):
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support" / support))
 
 from cluster import Cluster  # noqa: E402  (re-exported)
+from registry import Registry  # noqa: E402  (re-exported)
 
 EVENTS, GATEWAYS, PROGRESS, DEAD = ("tillstream.events", "tillstream.gateways", "tillstream.progress", "tillstream.dead-letter")
 PROGRESS_PARTITIONS = 4
@@ -79,12 +84,48 @@ def another_bridge(rig, name):
     return bridge
 
 
+def event_class():
+    """tillstream.v1.Event, as a reader gets it who has nothing but the descriptor file."""
+    files = descriptor_pb2.FileDescriptorSet.FromString((r.BIN.parent / "share/tillstream/event.desc").read_bytes())
+    pool = descriptor_pool.DescriptorPool()
+    for file in files.file:
+        pool.Add(file)
+    return message_factory.MessageFactory(pool).GetPrototype(pool.FindMessageTypeByName("tillstream.v1.Event"))
+
+
 def partition_of(gateway_id):
     return hashlib.sha256(gateway_id.encode()).digest()[0] % PROGRESS_PARTITIONS
 
 
 def gateway_id_in(partition, stem="shop"):
     return next(name for name in (f"{stem}-{n}" for n in itertools.count()) if partition_of(name) == partition)
+
+
+class AnsweringServer:
+    """An HTTP server that answers everything alike, for as long as it is entered."""
+
+    def __init__(self, port, status, body):
+        class Answer(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(json.dumps(body).encode())
+
+            def log_message(self, *_):
+                pass
+
+        self._server = http.server.HTTPServer(("127.0.0.1", port), Answer)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
 
 
 def owned(bridge):

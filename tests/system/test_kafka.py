@@ -103,3 +103,100 @@ def test_records_larger_than_the_topic_takes_become_dead_letters_and_the_line_go
     letters = k.Topic(cluster.bootstrap, rig.names["dead_letter_topic"]).messages()
     assert [dict(letter.headers())["digest"].decode() for letter in letters] == [notice["detail_digest"]]
     assert dict(letters[0].headers())["reason"] == b"too_large" and len(letters[0].value()) == int(notice["detail_bytes"])
+
+
+# --- values as protobuf ---
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    made = k.Registry(tmp_path_factory.mktemp("registry"))
+    made.start()
+    r.wait_for("the registry", made.ready, 120)
+    yield made
+    made.kill9()
+
+
+def same_event(message, line):
+    """The protobuf event, and the JSON that tail shows of it."""
+    assert (message.event_id.hex(), message.type) == (line["event_id"].replace("-", ""), line["type"])
+    assert (message.gateway_id, message.epoch, message.seq) == (line["gateway_id"], line["epoch"], line["seq"])
+    assert (message.amount_minor, message.currency) == (line.get("amount_minor", 0), line.get("currency", ""))
+    assert message.published_at_ms > 0 and line["published_at"].endswith("Z")
+
+
+def read_back(rig, cluster, framing=b""):
+    """All events of the topic, read with the descriptor file alone, and as tail prints them."""
+    event_class, events = k.event_class(), {}
+    for message in k.Topic(cluster.bootstrap, rig.names["events_topic"]).messages():
+        assert dict(message.headers())["content-type"] == b"application/protobuf"
+        assert message.value().startswith(framing)
+        event = event_class.FromString(message.value()[len(framing):])
+        events[event.event_id.hex()] = event
+    status, out, err = k.tillstream_bridge("tail", "--config", rig.bridge.config)
+    assert status == 0, err
+    lines = {line["event_id"].replace("-", ""): line for line in map(json.loads, out.splitlines())}
+    assert set(lines) == set(events)
+    for event_id, event in events.items():
+        same_event(event, lines[event_id])
+    return events
+
+
+def test_values_as_protobuf_are_read_with_the_descriptor_file_alone(kafka_rig, cluster):
+    rig = kafka_rig(format="protobuf")
+    status, answer = rig.gateway.submit(r.sale("T1", "1", 1250, merchant_name="Bäckerei"))
+    assert status == 201
+    r.wait_for("the ack at the gateway", lambda: rig.gateway.status()["pending_events"] == 0)
+    event = read_back(rig, cluster)[answer["event_id"].replace("-", "")]
+    assert (event.merchant_name, event.seq, event.terminal_id) == ("Bäckerei", answer["seq"], "T1")
+
+
+def with_registry(rig, url):
+    """The configuration of a bridge that has not been started yet."""
+    rig.bridge.tables["stream.kafka"]["format"] = "protobuf"
+    rig.bridge.tables["stream.kafka.registry"] = {"url": url}
+    rig.bridge.config.write_text(r.toml(rig.bridge.tables))
+
+
+def test_a_schema_registry_is_told_the_schema_and_its_id_stands_before_each_value(cluster, registry, make_rig, tmp_path):
+    rig = k.rig_on(cluster, make_rig, tmp_path)
+    with_registry(rig, registry.url)
+    for process in (rig.broker, rig.bridge, rig.gateway):
+        rig.begin(process)
+    for number in range(3):
+        assert rig.gateway.submit(r.sale("T1", str(number), 1250))[0] == 201
+    r.wait_for("the ack at the gateway", lambda: rig.gateway.status()["pending_events"] == 0)
+    status, version = registry.ask("GET", f"/subjects/{rig.names['events_topic']}-value/versions/latest")
+    assert status == 200 and version["schemaType"] == "PROTOBUF" and "message Event" in version["schema"], version
+    # As Confluent's serializers write it: a zero byte, the id, and the file's first message.
+    assert len(read_back(rig, cluster, b"\0" + version["id"].to_bytes(4, "big") + b"\0")) >= 3
+    rig.restart(rig.bridge)
+    assert rig.gateway.submit(r.sale("T1", "again", 1250))[0] == 201
+    r.wait_for("the ack at the gateway", lambda: rig.gateway.status()["pending_events"] == 0)
+    assert registry.ask("GET", f"/subjects/{rig.names['events_topic']}-value/versions")[1] == [1]
+
+
+def test_a_registry_that_holds_another_schema_or_is_none_is_named_and_the_bridge_does_not_run(cluster, registry, make_rig, tmp_path):
+    rig = k.rig_on(cluster, make_rig, tmp_path)
+    subject = f"{rig.names['events_topic']}-value"
+    other = 'syntax = "proto3"; package tillstream.v1; message Event { map<string, int32> event_id = 2; string schema_version = 1; }'
+    assert registry.ask("POST", f"/subjects/{subject}/versions", {"schemaType": "PROTOBUF", "schema": other})[0] == 200
+    assert registry.ask("PUT", f"/config/{subject}", {"compatibility": "BACKWARD"})[0] == 200
+    for url, says in [(registry.url, ["409", subject]), (registry.url.replace("ccompat", "nothing"), ["404", "registry.url"])]:
+        with_registry(rig, url)
+        status, _, err = k.tillstream_bridge("run", "--config", rig.bridge.config)
+        assert status == 78 and all(word in err for word in says), err
+
+
+def test_a_registry_that_is_down_at_start_is_waited_for(cluster, make_rig, tmp_path):
+    """Any HTTP server that answers as one does: what is tested is the waiting."""
+    rig = k.rig_on(cluster, make_rig, tmp_path)
+    port = r.free_port()
+    with_registry(rig, f"http://127.0.0.1:{port}")
+    for process in (rig.broker, rig.bridge, rig.gateway):
+        rig.begin(process)
+    assert rig.gateway.submit(r.sale("T1", "1", 1250))[0] == 201
+    r.wait_for("the reason", lambda: "schema registry" in rig.bridge.status()["stream"].get("last_error", ""))
+    assert r.get(rig.bridge.admin_port, "/healthz")[0] == 503
+    with k.AnsweringServer(port, 200, {"id": 77}):
+        r.wait_for("the ack at the gateway", lambda: rig.gateway.status()["pending_events"] == 0)
+    assert read_back(rig, cluster, b"\0\0\0\0\x4d\0")

@@ -30,6 +30,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   std::unique_ptr<Opening> opening;
   std::uint32_t partitions = 0;
   stream::SizeLimits limits;
+  base::Bytes value_prefix;
   MessageSizes sizes;
   std::map<std::int32_t, Held> held;
   stream::Status counts;
@@ -56,7 +57,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   void begin_opening() {
     opening = std::make_unique<Opening>(
         TopicsSettings{.properties = settings.properties, .names = settings.topics, .bridge_id = settings.bridge_id},
-        later([](LoopSide& self, OpeningOutput output) {
+        settings.registry, later([](LoopSide& self, OpeningOutput output) {
           std::visit([&](auto& kind) { self.heard(std::move(kind)); }, output);
         }));
   }
@@ -65,6 +66,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
     for (const std::string& warning : opened.warnings) platform::log::warn("{}", warning);
     partitions = opened.partitions;
     limits = opened.limits;
+    value_prefix = opened.value_prefix;
     sizes = opened.sizes;
     if (closing) return;
     if (auto joined = membership->join(); !joined) counts.last_error = joined.error();
@@ -226,6 +228,10 @@ void KafkaStream::open(stream::Owner& owner) {
 std::uint32_t KafkaStream::partitions() const { return loop_->partitions; }
 
 stream::SizeLimits KafkaStream::size_limits() const { return loop_->limits; }
+
+stream::ValueFormat KafkaStream::value_format() const {
+  return {.encoding = loop_->settings.encoding, .prefix = loop_->value_prefix};
+}
 
 bool KafkaStream::may_begin(stream::Partition partition) const {
   return !loop_->closing && loop_->may_begin(static_cast<std::int32_t>(partition.value()));

@@ -27,6 +27,8 @@ struct KafkaStreamSettings {
   Properties properties;  // the operator's, bootstrap.servers among them
   Topics topics;
   std::string bridge_id;
+  stream::Encoding encoding = stream::Encoding::json;
+  std::optional<RegistrySettings> registry;  // with protobuf only
   Milliseconds session_timeout{6'000};
   Milliseconds transaction_limit{10'000};
   // The topics are not what a bridge can work with, or rights are missing. Called on the loop's thread; nothing else
@@ -48,6 +50,7 @@ class KafkaStream final : public stream::Stream {
   [[nodiscard]] bool may_begin(stream::Partition partition) const override;
   void begin(stream::Partition partition, stream::TransactionId id, stream::Transaction transaction) override;
   [[nodiscard]] stream::SizeLimits size_limits() const override;
+  [[nodiscard]] stream::ValueFormat value_format() const override;
   [[nodiscard]] stream::Status status() const override;
   void close(std::function<void()> done) override;
 

@@ -37,8 +37,11 @@ OpeningOutput look(const TopicsSettings& settings) {
                 .warnings = stream::find_warnings(settings.names, *seen)};
 }
 
-Opening::Opening(TopicsSettings settings, Emit emit)
-    : settings_(std::move(settings)), emit_(std::move(emit)), thread_([this] { run(); }) {}
+Opening::Opening(TopicsSettings settings, std::optional<RegistrySettings> registry, Emit emit)
+    : settings_(std::move(settings)),
+      registry_(std::move(registry)),
+      emit_(std::move(emit)),
+      thread_([this] { run(); }) {}
 
 Opening::~Opening() {
   {
@@ -49,12 +52,23 @@ Opening::~Opening() {
   thread_.join();
 }
 
+OpeningOutput Opening::open() const {
+  OpeningOutput output = look(settings_);
+  auto* const opened = std::get_if<Opened>(&output);
+  if (opened == nullptr || !registry_) return output;
+  const RegistryAnswer answer = register_event_schema(*registry_);
+  if (const auto* refuses = std::get_if<RegistryRefuses>(&answer)) return Refused{{refuses->reason}};
+  if (const auto* unreachable = std::get_if<RegistryUnreachable>(&answer)) return Unreachable{unreachable->reason};
+  opened->value_prefix = stream::registry_prefix(std::get<Registered>(answer).schema_id);
+  return output;
+}
+
 void Opening::run() {
   Milliseconds pause = retry_min;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     lock.unlock();
-    OpeningOutput output = look(settings_);
+    OpeningOutput output = open();
     const bool again = std::holds_alternative<Unreachable>(output);
     emit_(std::move(output));
     lock.lock();

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <set>
 
+#include "cloud-bridge/adapters/rdkafka/shown_value.hpp"
+
 namespace kafka {
 namespace {
 
@@ -53,11 +55,10 @@ std::expected<void, std::string> assign(rd_kafka_t* client, const TailSettings& 
 
 // {"position":"3:120","schema_version":1,…}
 std::string line_of(const rd_kafka_message_t& message) {
-  const std::string_view value(static_cast<const char*>(message.payload), message.len);
+  const std::string value = shown_value(message);
   return fmt::format(R"({{"position":"{}:{}"{}{})"
                      "\n",
-                     message.partition, message.offset, value.size() > 2 ? "," : "",
-                     value.empty() ? std::string_view("}") : value.substr(1));
+                     message.partition, message.offset, value.size() > 2 ? "," : "", std::string_view(value).substr(1));
 }
 
 bool goes_on(rd_kafka_resp_err_t code) {

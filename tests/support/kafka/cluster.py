@@ -35,8 +35,9 @@ class Node(Child):
     def prepare(self, cluster_id: str, settings: dict[str, str]) -> None:
         self.home.mkdir(parents=True)
         self.config.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        subprocess.run([*JAVA, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self.config)],
-                       check=True, capture_output=True, timeout=120)
+        done = subprocess.run([*JAVA, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self.config)],
+                              check=False, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def ready(self) -> bool:
         return accepts(self.port)

@@ -133,10 +133,30 @@ TEST_CASE("config: properties of librdkafka that exactly-once rests on are the b
   CHECK(errors("[stream.kafka]\nproperties = { \"sasl.username\" = \"u\", \"ssl.ca.location\" = \"c\" }\n").empty());
 }
 
-TEST_CASE("config: what this build does not have, or what cannot work together, is refused") {
+TEST_CASE("config: a schema registry is for protobuf, and its password never goes over a line in clear") {
+  const std::string protobuf = "[stream.kafka]\nformat = \"protobuf\"\n";
+  const std::string registry = "[stream.kafka.registry]\n";
+  const auto with = [](const std::string& url) { return "url = \"" + url + "\"\n"; };
+  const std::string user = "username = \"u\"\npassword_file = \"p\"\n";
+  const auto config = config::parse(protobuf + registry + with("http://registry:8081/apis/ccompat/v7/"), "bridge.toml");
+  REQUIRE(config.has_value());
+  CHECK(config->kafka.registry->url == "http://registry:8081/apis/ccompat/v7");
+  CHECK(says(errors(registry + with("http://127.0.0.1:8081")), "stream.kafka.registry"));
+  CHECK(says(errors(protobuf + registry), "stream.kafka.registry.url"));
+  CHECK(says(errors(protobuf + registry + with("127.0.0.1:8081")), "http://"));
+  CHECK(says(errors(protobuf + registry + with("http://u:p@127.0.0.1")), "username"));
+  CHECK(says(errors(protobuf + registry + with("http://127.0.0.1") + "username = \"u\"\n"), "registry.password_file"));
+  CHECK(says(errors(protobuf + registry + with("http://registry") + user), "https://"));
+  for (const char* url : {"https://registry", "http://127.0.0.1:8081", "http://[::1]:8081/x", "http://localhost"}) {
+    CHECK_MESSAGE(errors(protobuf + registry + with(url) + user).empty(), url);
+  }
+}
+
+TEST_CASE("config: what cannot work together is refused") {
   const std::string kafka = "[stream]\nkind = \"kafka\"\n[stream.kafka]\n";
   CHECK(errors(kafka).empty());
-  CHECK(says(errors(kafka + "format = \"protobuf\"\n"), "stream.kafka.format"));
+  CHECK(errors(kafka + "format = \"protobuf\"\n").empty());
+  CHECK(says(errors(kafka + "format = \"avro\"\n"), "stream.kafka.format"));
   CHECK(says(errors(kafka + "events_topic = \"a\"\nprogress_topic = \"a\"\n"), "another key names"));
   CHECK(says(errors("[limits]\nmemory = \"8MiB\"\n"), "limits.transaction_bytes"));
 }

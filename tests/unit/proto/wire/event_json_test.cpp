@@ -12,10 +12,10 @@ namespace {
 
 using tillstream::v1::Event;
 
-std::string text_of(const Event& event, const wire::EventPlace& place = {}) {
+std::string text_of(const Event& event) {
   std::string text;
   base::JsonObject json(text);
-  wire::append_event(json, event, place);
+  wire::append_event(json, event);
   json.end();
   return text;
 }
@@ -25,6 +25,7 @@ boost::json::value shown(const support::EventField& field) {
   if (field.type == "string" && field.repeated) return boost::json::array{"word"};
   if (field.type == "string") return "word";
   if (field.type == "bytes") return "66656463-6261-3938-3736-353433323130";
+  if (field.type == "bool") return true;
   if (field.type.starts_with("map<")) return boost::json::object{{"k", "v"}};
   return field.type.starts_with("sint") ? std::int64_t{-1} : std::int64_t{1};
 }
@@ -36,6 +37,7 @@ TEST_CASE("event as JSON: every field of event.proto is shown, with its value") 
   const std::map<std::string, std::pair<std::string, std::string>> other = {
       {"occurred_at_ms", {"occurred_at", "1970-01-01T00:00:00.001Z"}},
       {"received_at_ms", {"received_at", "1970-01-01T00:00:00.001Z"}},
+      {"published_at_ms", {"published_at", "1970-01-01T00:00:00.001Z"}},
       {"clock_synced", {"clock", "synced"}},
       {"details", {"detail_k", "v"}}};
   std::string everything;
@@ -76,10 +78,23 @@ TEST_CASE("event as JSON: what is known of its place stands beside it, what is n
   CHECK(text_of({}) == bare);
   const std::string placed =
       R"({"schema_version":0,"gateway_id":"shop","epoch":"ab","seq":7,"occurred_at":"1970-01-01T00:00:00.000Z",)"
-      R"("utc_offset_minutes":0,"received_at":"1970-01-01T00:00:00.000Z","clock":"unsynced","published_at":"now",)"
+      R"("utc_offset_minutes":0,"received_at":"1970-01-01T00:00:00.000Z","clock":"unsynced","published_at":"2025-11-24T16:00:00.123Z",)"
       R"("possible_repeat":true})";
-  CHECK(text_of({}, {.gateway_id = "shop", .epoch = "ab", .seq = 7, .published_at = "now", .possible_repeat = true}) ==
-        placed);
+  Event event;
+  event.set_gateway_id("shop");
+  event.set_epoch("ab");
+  event.set_seq(7);
+  event.set_published_at_ms(1'764'000'000'123);
+  event.set_possible_repeat(true);
+  CHECK(text_of(event) == placed);
+}
+
+TEST_CASE("event as JSON: a bridge's own notice says nothing of a clock") {
+  Event event;
+  event.set_source(std::string(wire::kBridgeSource));
+  CHECK_FALSE(boost::json::parse(text_of(event)).as_object().contains("clock"));
+  event.set_source("http");
+  CHECK(boost::json::parse(text_of(event)).as_object().contains("clock"));
 }
 
 TEST_CASE("event as JSON: a name from outside cannot leave its string") {
