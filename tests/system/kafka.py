@@ -18,7 +18,7 @@ import rig as r
 for support in ("kafka", "schema_registry"):
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support" / support))
 
-from cluster import Cluster  # noqa: E402  (re-exported)
+from cluster import JAVA, Cluster  # noqa: E402  (re-exported)
 from registry import Registry  # noqa: E402  (re-exported)
 
 EVENTS, GATEWAYS, PROGRESS, DEAD = ("tillstream.events", "tillstream.gateways", "tillstream.progress", "tillstream.dead-letter")

@@ -1,6 +1,8 @@
 """The Kafka stream on a real Kafka: exactly once, in order, whoever dies."""
 import json
+import subprocess
 
+import confluent_kafka
 import pytest
 
 import kafka as k
@@ -103,6 +105,45 @@ def test_records_larger_than_the_topic_takes_become_dead_letters_and_the_line_go
     letters = k.Topic(cluster.bootstrap, rig.names["dead_letter_topic"]).messages()
     assert [dict(letter.headers())["digest"].decode() for letter in letters] == [notice["detail_digest"]]
     assert dict(letters[0].headers())["reason"] == b"too_large" and len(letters[0].value()) == int(notice["detail_bytes"])
+
+
+# --- readers that know nothing of us ---
+
+def kcat(bootstrap, topic, isolation):
+    return ["kcat", "-C", "-b", bootstrap, "-t", topic, "-o", "beginning", "-e", "-q", "-X", f"isolation.level={isolation}"]
+
+
+def console_consumer(bootstrap, topic, isolation):
+    return [*k.JAVA, "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", bootstrap, "--topic", topic,
+            "--from-beginning", "--isolation-level", isolation, "--timeout-ms", "8000"]
+
+
+def values(command):
+    """What a reader prints: one value a line. It ends at the topic's end, by a code of its own."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    assert lines, done.stdout + done.stderr
+    return [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize("reader", [kcat, console_consumer])
+def test_tools_of_others_read_the_topic_also_where_transactions_were_aborted(kafka_rig, cluster, reader):
+    rig = kafka_rig()
+    ghosts = confluent_kafka.Producer({"bootstrap.servers": cluster.bootstrap, "transactional.id": rig.names["events_topic"]})
+    ghosts.init_transactions(30)
+    for number in range(10):
+        assert rig.gateway.submit(r.sale("T1", str(number), 100))[0] == 201
+        ghosts.begin_transaction()
+        ghosts.produce(rig.names["events_topic"], b'{"event_id":"ghost"}', key="shop-0001/T1")
+        assert ghosts.flush(30) == 0
+        ghosts.abort_transaction(30)
+    r.wait_for("the acks at the gateway", lambda: rig.gateway.status()["pending_events"] == 0)
+    seen = values(reader(cluster.bootstrap, rig.names["events_topic"], "read_committed"))
+    assert [event["terminal_ref"] for event in seen if event["type"] == "sale"] == [str(number) for number in range(10)]
+    assert sorted(event["event_id"] for event in seen) == sorted(row["event_id"] for row in rig.stream.rows())
+    # Whoever does not ask for committed data is shown what never was: the setting matters.
+    everything = values(reader(cluster.bootstrap, rig.names["events_topic"], "read_uncommitted"))
+    assert sum(event["event_id"] == "ghost" for event in everything) == 10
 
 
 # --- values as protobuf ---
