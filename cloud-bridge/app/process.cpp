@@ -178,6 +178,7 @@ status::Snapshot Process::snapshot() {
   snapshot.readers_max = config_.admin.readers_max;
   snapshot.http_connections = server_->connections();
   snapshot.http_refused_connections = server_->refused_connections();
+  snapshot.http_displaced_connections = server_->displaced_connections();
   snapshot.http_refused_requests = server_->refused_requests();
   snapshot.counters = counters_;
   status::Observation observation(snapshot, now);

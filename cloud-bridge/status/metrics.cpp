@@ -145,6 +145,8 @@ void put_state(Exposition& out, const Snapshot& snapshot) {
   out.gauge("http_connections", "Connections to the admin port.", snapshot.http_connections);
   out.counter("http_refused_connections_total", "Admin connections closed at a limit.",
               snapshot.http_refused_connections);
+  out.counter("http_displaced_connections_total", "Admin connections closed at the limit to make room for a newcomer.",
+              snapshot.http_displaced_connections);
   out.counter("http_refused_requests_total", "Admin requests that were malformed, oversized or too slow.",
               snapshot.http_refused_requests);
 }

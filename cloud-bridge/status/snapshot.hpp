@@ -80,6 +80,7 @@ struct Snapshot {
   std::uint64_t readers_max = 0;
   std::uint64_t http_connections = 0;
   std::uint64_t http_refused_connections = 0;
+  std::uint64_t http_displaced_connections = 0;
   std::uint64_t http_refused_requests = 0;
   bridge::Counters counters;
 };

@@ -409,6 +409,7 @@ void Shell::add_door_samples(std::vector<status::Sample>& samples) const {
     std::string_view name;
     std::size_t connections;
     std::uint64_t refused;
+    std::uint64_t displaced;
     std::uint64_t bad;
     std::uint64_t handshakes;
     std::uint64_t pauses;
@@ -417,6 +418,7 @@ void Shell::add_door_samples(std::vector<status::Sample>& samples) const {
     return Door{.name = name,
                 .connections = server.connections(),
                 .refused = server.refused_connections(),
+                .displaced = server.displaced_connections(),
                 .bad = server.refused_requests(),
                 .handshakes = server.failed_handshakes(),
                 .pauses = server.accept_pauses()};
@@ -425,6 +427,7 @@ void Shell::add_door_samples(std::vector<status::Sample>& samples) const {
                                   Door{.name = "framed",
                                        .connections = framed_->connections(),
                                        .refused = framed_->refused_connections(),
+                                       .displaced = framed_->displaced_connections(),
                                        .bad = framed_->dropped_connections(),
                                        .handshakes = framed_->failed_handshakes(),
                                        .pauses = framed_->accept_pauses()},
@@ -444,7 +447,10 @@ void Shell::add_door_samples(std::vector<status::Sample>& samples) const {
                      .counter = false,
                      .value = static_cast<double>(config_.max_connections)});
   family("connections", "Open connections", false, &Door::connections);
-  family("connections_refused_total", "Connections closed because there were too many", true, &Door::refused);
+  family("connections_refused_total", "Newcomers turned away because there were too many connections", true,
+         &Door::refused);
+  family("connections_displaced_total", "Connections closed at a full door to make room for a newcomer", true,
+         &Door::displaced);
   family("requests_refused_total", "Requests and frames that broke a limit or the protocol", true, &Door::bad);
   family("handshakes_failed_total", "TLS handshakes that failed", true, &Door::handshakes);
   family("accept_pauses_total", "Pauses in accepting, for want of file descriptors or memory", true, &Door::pauses);

@@ -16,6 +16,7 @@
 
 #include "proto/base/assert.hpp"
 #include "proto/platform/http_text.hpp"
+#include "proto/platform/lobby.hpp"
 
 namespace platform {
 namespace {
@@ -32,6 +33,7 @@ constexpr std::size_t kOutputBytesKept = 64 * 1024;
 constexpr std::size_t kBodyBytesDefault = 64 * 1024;
 constexpr std::size_t kLingerBytesMax = 4 * 1024 * 1024;
 constexpr std::size_t kStreamInputBytesMax = 64 * 1024;
+constexpr std::chrono::seconds kStalled{1};
 constexpr std::chrono::seconds kLinger{5};
 constexpr std::chrono::seconds kLingerStopping{1};
 constexpr Clock::time_point kNever = Clock::time_point::max();
@@ -105,7 +107,8 @@ class Connection : public HttpConnection, public std::enable_shared_from_this<Co
 
   void start() override;
   void sweep(Clock::time_point now) override;
-  [[nodiscard]] std::optional<Clock::time_point> idle_since() const override;
+  [[nodiscard]] const Origin& origin() const override { return origin_; }
+  [[nodiscard]] std::optional<Clock::time_point> unheard_since(Clock::time_point now) const override;
   void stop() override;
   void abort() override;
 
@@ -134,7 +137,8 @@ class Connection : public HttpConnection, public std::enable_shared_from_this<Co
  private:
   void enter(State state, std::chrono::milliseconds limit) {
     state_ = state;
-    deadline_ = limit == std::chrono::milliseconds::max() ? kNever : Clock::now() + limit;
+    unheard_since_ = Clock::now();
+    deadline_ = limit == std::chrono::milliseconds::max() ? kNever : unheard_since_ + limit;
   }
   [[nodiscard]] bool streams(std::uint64_t request) const {
     return state_ == State::streaming && request == request_number_;
@@ -162,8 +166,9 @@ class Connection : public HttpConnection, public std::enable_shared_from_this<Co
 
   std::shared_ptr<HttpCore> core_;
   State state_ = State::idle;
-  Clock::time_point idle_since_;
+  Clock::time_point unheard_since_;
   Clock::time_point deadline_ = kNever;
+  Origin origin_{};
   bool read_pending_ = false;
   bool peer_is_loopback_ = false;
 
@@ -261,6 +266,7 @@ void Connection::start() {
   error_code ignored;
   socket().set_option(asio::ip::tcp::no_delay(true), ignored);
   const auto peer = socket().remote_endpoint(ignored).address();
+  origin_ = origin_of(peer);
   peer_is_loopback_ =
       peer.is_loopback() || (peer.is_v6() && peer.to_v6().is_v4_mapped() &&
                              asio::ip::make_address_v4(asio::ip::v4_mapped, peer.to_v6()).is_loopback());
@@ -283,8 +289,18 @@ void Connection::sweep(Clock::time_point now) {
   abort();
 }
 
-std::optional<Clock::time_point> Connection::idle_since() const {
-  return state_ == State::idle ? std::optional(idle_since_) : std::nullopt;
+std::optional<Clock::time_point> Connection::unheard_since(Clock::time_point now) const {
+  switch (state_) {
+    case State::waiting:
+    case State::streaming:
+    case State::closed:
+      return std::nullopt;
+    case State::writing:
+      // An answer on its way is ours, one that the peer does not take is its own.
+      return now - unheard_since_ < kStalled ? std::nullopt : std::optional(unheard_since_);
+    default:
+      return unheard_since_;
+  }
 }
 
 void Connection::stop() {
@@ -323,7 +339,6 @@ void Connection::next_request() {
   header_bytes_ = 0;
   request_ = HttpRequest();
   ++request_number_;
-  idle_since_ = Clock::now();
   // Who connects has something to say: the first request has no more time than a slow one.
   const auto idle = core_->settings.idle;
   enter(State::idle, request_number_ == 1 ? std::min(idle, core_->settings.slow_read) : idle);
@@ -515,7 +530,7 @@ void Connection::have_written(const error_code& error, std::size_t count) {
   if (error) return abort();
   written_ += count;
   if (written_ < output_.size()) {
-    deadline_ = Clock::now() + core_->settings.slow_write;  // there is progress
+    enter(state_, core_->settings.slow_write);  // there is progress
     return write_output();
   }
   written_all();

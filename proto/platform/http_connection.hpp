@@ -16,6 +16,7 @@
 #include <optional>
 #include <unordered_set>
 
+#include "proto/platform/door.hpp"
 #include "proto/platform/http_server.hpp"
 
 namespace platform {
@@ -35,8 +36,9 @@ class HttpConnection {
   virtual void start() = 0;
   // Ends it when its time is up.
   virtual void sweep(Clock::time_point now) = 0;
-  // Since when it waits for a request of which nothing has come yet; none: something is under way.
-  [[nodiscard]] virtual std::optional<Clock::time_point> idle_since() const = 0;
+  [[nodiscard]] virtual const Origin& origin() const = 0;
+  // Since when it owes us something: a handshake, a request, the taking of its answer. None: it waits for us.
+  [[nodiscard]] virtual std::optional<Clock::time_point> unheard_since(Clock::time_point now) const = 0;
   // Finishes what is under way, then ends.
   virtual void stop() = 0;
   // Ends it now.

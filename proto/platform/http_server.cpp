@@ -13,6 +13,7 @@
 #include "proto/platform/http_connection.hpp"
 #include "proto/platform/http_text.hpp"
 #include "proto/platform/listen_address.hpp"
+#include "proto/platform/lobby.hpp"
 #include "proto/platform/tls_context.hpp"
 
 namespace platform {
@@ -25,8 +26,6 @@ using Acceptor = asio::basic_socket_acceptor<asio::ip::tcp, Executor>;
 using Timer = asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, Executor>;
 using TlsContext = std::shared_ptr<asio::ssl::context>;
 
-// A full server leaves a connection that has waited so long for a newcomer's sake.
-constexpr auto kIdleBeforeLeft = std::chrono::seconds(1);
 constexpr std::chrono::milliseconds kSweepMin{10};
 constexpr std::chrono::milliseconds kSweepMax{1000};
 constexpr std::chrono::milliseconds kAcceptPause{100};
@@ -62,7 +61,11 @@ class AsioHttpServer final : public HttpServer {
         sweep_timer_(acceptor_.get_executor()),
         accept_timer_(acceptor_.get_executor()),
         core_(std::move(core)),
-        tls_(std::move(tls)) {
+        tls_(std::move(tls)),
+        lobby_(acceptor_.get_executor(), {.guests_max = core_->settings.max_connections},
+               {.inside = [this] { return all(); },
+                .admit = [this](Socket socket) { admit(std::move(socket)); },
+                .turn_away = [this](Socket socket) { turn_away(std::move(socket), tls_ != nullptr); }}) {
     accept();
     sweep_later();
   }
@@ -78,7 +81,8 @@ class AsioHttpServer final : public HttpServer {
 
   std::string address() const override { return address_; }
   std::size_t connections() const override { return core_->connections.size(); }
-  std::uint64_t refused_connections() const override { return refused_connections_; }
+  std::uint64_t refused_connections() const override { return lobby_.turned_away(); }
+  std::uint64_t displaced_connections() const override { return lobby_.gave_way(); }
   std::uint64_t refused_requests() const override { return core_->refused_requests; }
   std::uint64_t failed_handshakes() const override { return core_->failed_handshakes; }
   std::uint64_t accept_pauses() const override { return accept_pauses_; }
@@ -88,6 +92,7 @@ class AsioHttpServer final : public HttpServer {
     error_code ignored;
     acceptor_.close(ignored);
     accept_timer_.cancel();
+    lobby_.close();
     for (const auto& connection : all()) connection->stop();
     if (core_->connections.empty()) sweep_timer_.cancel();
   }
@@ -110,7 +115,7 @@ class AsioHttpServer final : public HttpServer {
     acceptor_.async_accept([this, alive = alive_](const error_code& error, Socket socket) {
       if (!*alive || core_->stopping) return;
       if (error) return pause_accepting(error);
-      admit(std::move(socket));
+      lobby_.enter(std::move(socket), core_->connections.size() >= core_->settings.max_connections);
       accept();
     });
   }
@@ -127,27 +132,9 @@ class AsioHttpServer final : public HttpServer {
   }
 
   void admit(Socket socket) {
-    if (core_->connections.size() >= core_->settings.max_connections) leave_longest_idle();
-    if (core_->connections.size() >= core_->settings.max_connections) {
-      ++refused_connections_;
-      return turn_away(std::move(socket), tls_ != nullptr);
-    }
     auto connection = make_connection(core_, std::move(socket), tls_);
     core_->connections.insert(connection);
     connection->start();
-  }
-
-  // Connections that only wait make room for one that has something to say.
-  void leave_longest_idle() {
-    std::shared_ptr<HttpConnection> longest;
-    auto since = Clock::now() - kIdleBeforeLeft;
-    for (const auto& connection : core_->connections) {
-      const auto idle = connection->idle_since();
-      if (!idle || *idle > since) continue;
-      longest = connection;
-      since = *idle;
-    }
-    if (longest) longest->abort();
   }
 
   // One timer for all: a timer a read would cost a tenth of the throughput.
@@ -166,8 +153,8 @@ class AsioHttpServer final : public HttpServer {
   Timer accept_timer_;
   std::shared_ptr<HttpCore> core_;
   TlsContext tls_;
+  Lobby<Socket, HttpConnection> lobby_;
   std::string address_ = text_of(acceptor_.local_endpoint());
-  std::uint64_t refused_connections_ = 0;
   std::uint64_t accept_pauses_ = 0;
   // Handlers that are still queued when the server goes look here first.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

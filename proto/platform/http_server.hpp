@@ -16,6 +16,9 @@
 //       not lost to a reset.
 //   (4) A handler may answer later; a peer that went away meanwhile costs nothing and hears nothing.
 //   (5) No limit of one connection touches another; too many open files pause accepting, and nothing else.
+//   (6) With max_connections open, a newcomer waits for a moment, and a connection that owes us something may have to
+//   give
+//       way: by the rules of door.hpp. Who is not let in is told 503.
 //
 // Memory: connections × (max_header_bytes + 64 KiB), max_bodies_bytes for all request bodies, stream_buffer_bytes a
 // stream.
@@ -96,8 +99,10 @@ class HttpServer {
   // The address really bound, "127.0.0.1:43123".
   [[nodiscard]] virtual std::string address() const = 0;
   [[nodiscard]] virtual std::size_t connections() const = 0;
-  // Connections closed because of max_connections, since start.
+  // Newcomers turned away because of max_connections, since start.
   [[nodiscard]] virtual std::uint64_t refused_connections() const = 0;
+  // Connections that were closed to make room for a newcomer.
+  [[nodiscard]] virtual std::uint64_t displaced_connections() const = 0;
   // Requests that never reached the handler: malformed, oversized, too slow.
   [[nodiscard]] virtual std::uint64_t refused_requests() const = 0;
   // TLS handshakes that failed: old versions, no or wrong client certificate, plain HTTP.

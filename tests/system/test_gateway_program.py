@@ -1,8 +1,10 @@
 """The gateway as a program: its signals, its doors, its command line. Nothing here needs a broker, but for what says so."""
 import http.client
+import itertools
 import json
 import os
 import random
+import select
 import signal
 import socket
 import ssl
@@ -359,46 +361,117 @@ def of_door(gateway, name, door):
     return wire.parse_metrics(r.get(gateway.admin_port, "/metrics")[1])[family][1][(family, (("door", door),))]
 
 
+REFERENCES = itertools.count(1)
+
+
+def served(sock, door):
+    """One event on this line: whether it is answered as stored."""
+    event = r.sale("T1", str(next(REFERENCES)))
+    try:
+        if door == "framed":
+            sock.sendall(wire.frame(wire.submit(event)))
+            answer = wire.FramedLine(sock).answer()
+            return answer is not None and answer["status"] == 201
+        body = json.dumps(event)
+        sock.sendall(f"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+                     .encode())
+        return sock.recv(65536).startswith(b"HTTP/1.1 201")
+    except OSError:
+        return False
+
+
 @pytest.mark.parametrize("door", ["http", "framed"])
-def test_exactly_max_connections_are_served(make_gateway, door):
+def test_exactly_max_connections_are_served_and_one_more_takes_the_place_of_who_owes_most(make_gateway, door):
     gateway = make_gateway(terminals={"max_connections": 3})
     port = gateway.http_port if door == "http" else gateway.framed_port
+    lines = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(3)]
+    assert all(served(line, door) for line in lines)
+    assert of_door(gateway, "connections", door) == 3 and of_door(gateway, "connections_displaced_total", door) == 0
+    lines[0].sendall(b"\x00" if door == "framed" else b"POST /v1/ev")
+    assert all(served(line, door) for line in lines[1:])
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as fourth:
+        assert served(fourth, door)
+        assert of_door(gateway, "connections", door) == 3
+        assert of_door(gateway, "connections_displaced_total", door) == 1
+        assert of_door(gateway, "connections_refused_total", door) == 0
+        # Nobody but the one that had begun and not finished: the others are served where they are.
+        assert all(served(line, door) for line in lines[1:])
+    for line in lines:
+        line.close()
 
-    def served(sock):
-        """One event on this line: whether it is answered as stored."""
-        served.number += 1
-        event = r.sale("T1", str(served.number))
+
+class Siege(threading.Thread):
+    """Keeps as many connections as there are places, each with something begun, and opens each anew that is cut."""
+
+    def __init__(self, port, source, count, begun):
+        super().__init__(daemon=True)
+        self.port, self.source, self.count, self.begun = port, source, count, begun
+        self.opened, self.stopping = 0, threading.Event()
+
+    def open(self):
         try:
-            if door == "framed":
-                sock.sendall(wire.frame(wire.submit(event)))
-                answer = wire.FramedLine(sock).answer()
-                return answer is not None and answer["status"] == 201
-            body = json.dumps(event)
-            sock.sendall(f"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-                         .encode())
-            return sock.recv(65536).startswith(b"HTTP/1.1 201")
+            line = socket.create_connection(("127.0.0.1", self.port), timeout=10, source_address=(self.source, 0))
+            line.sendall(self.begun)
+        except OSError:
+            return None
+        line.setblocking(False)
+        self.opened += 1
+        return line
+
+    def run(self):
+        lines = []
+        while not self.stopping.is_set():
+            lines += [line for line in (self.open() for _ in range(self.count - len(lines))) if line]
+            for line in select.select(lines, [], [], 0.05)[0]:
+                line.close()
+                lines.remove(line)
+        for line in lines:
+            line.close()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        self.join()
+
+
+HALF_BODY = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+SIEGES = {
+    "silent": ("http", b"", False), "a byte": ("http", b"P", False), "half a head": ("http", b"POST /v1/ev", False),
+    "half a body": ("http", HALF_BODY, False), "framed, silent": ("framed", b"", False), "framed, a byte": ("framed", b"\x00", False),
+    "half a frame": ("framed", b"\x00\x00\x01\x00half", False), "no handshake": ("http", b"", True),
+    "half a handshake": ("http", b"\x16\x03\x01\x02\x00\x01", True), "framed, no handshake": ("framed", b"", True),
+}
+
+
+@pytest.mark.parametrize("source", ["127.0.0.2", "127.0.0.1"], ids=["from elsewhere", "from the same address"])
+@pytest.mark.parametrize("what", SIEGES)
+def test_a_terminal_comes_in_although_a_stranger_keeps_every_place_busy(make_gateway, tmp_path, what, source):
+    door, begun, tls = SIEGES[what]
+    credentials = Credentials(tmp_path)
+    doors = {"terminals__http__tls": credentials.table, "terminals__framed__tls": credentials.table} if tls else {}
+    places, tries = 32, 8
+    gateway = make_gateway(terminals={"max_connections": places}, **doors)
+    port = gateway.http_port if door == "http" else gateway.framed_port
+
+    def attempt():
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+                if not tls:
+                    return served(line, door)
+                with credentials.client().wrap_socket(line, server_hostname="127.0.0.1") as secure:
+                    return served(secure, door)
         except OSError:
             return False
 
-    served.number = 0
-    # A request that is not complete keeps a connection from being one that only waits.
-    lines = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(3)]
-    assert all(served(line) for line in lines)
-    for line in lines:
-        line.sendall(b"\x00" if door == "framed" else b"POST /v1/ev")
-    r.wait_for("all three busy", lambda: of_door(gateway, "connections", door) == 3)
-    fourth = socket.create_connection(("127.0.0.1", port), timeout=10)
-    assert not served(fourth)
-    assert of_door(gateway, "connections_refused_total", door) == 1
-    lines.pop().close()
-
-    def one_more():
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
-            return served(line)
-
-    r.wait_for("room for one more", one_more)
-    for line in lines:
-        line.close()
+    with Siege(port, source, places, begun) as siege:
+        r.wait_for("every place is taken", lambda: of_door(gateway, "connections", door) == places)
+        answers = [attempt() for _ in range(tries)]
+        assert all(answers), answers
+        assert siege.opened > places, "what is cut comes again"
+    assert of_door(gateway, "connections_displaced_total", door) >= 1
 
 
 # --- the command line ---
@@ -604,7 +677,7 @@ def test_metrics_are_prometheus_text_with_every_refusal_and_the_times_of_the_way
     refusals = {dict(labels)["code"]: value for (_, labels), value in families[prefix + "refusals_total"][1].items()}
     assert refusals == expected
     assert families[prefix + "connections_max"][1][(prefix + "connections_max", ())] == 512
-    for name in ("connections_refused_total", "requests_refused_total", "handshakes_failed_total", "accept_pauses_total", "connections"):
+    for name in ("connections_refused_total", "connections_displaced_total", "requests_refused_total", "handshakes_failed_total", "accept_pauses_total", "connections"):
         assert {dict(labels)["door"] for _, labels in families[prefix + name][1]} == {"http", "framed", "admin"}, name
     for name in ("down_messages_dropped_total", "outbox_dropped_total", "publishes_refused_total"):
         assert prefix + name in families

@@ -9,11 +9,13 @@
 #include <array>
 #include <list>
 #include <utility>
+#include <vector>
 
 #include "firmware-gateway/terminal/answer_queue.hpp"
 #include "firmware-gateway/terminal/framed.hpp"
 #include "firmware-gateway/terminal/json_event.hpp"
 #include "proto/platform/listen_address.hpp"
+#include "proto/platform/lobby.hpp"
 #include "proto/platform/tls_context.hpp"
 
 namespace net {
@@ -28,6 +30,8 @@ using TlsContext = std::shared_ptr<asio::ssl::context>;
 
 constexpr auto sweep_interval = std::chrono::milliseconds(500);
 constexpr auto accept_pause = std::chrono::milliseconds(100);
+// An answer that the peer has not taken for so long is no longer ours to wait for at a full door.
+constexpr auto stalled = std::chrono::seconds(1);
 constexpr std::size_t read_bytes = 16 * 1024;
 // Answers gathered into one write.
 constexpr std::size_t write_bytes = 64 * 1024;
@@ -37,7 +41,6 @@ struct Shared {
   FramedSettings settings;
   Intake& intake;
   std::size_t connections = 0;
-  std::uint64_t refused = 0;
   std::uint64_t dropped = 0;
   std::uint64_t failed_handshakes = 0;
   std::uint64_t accept_pauses = 0;
@@ -51,6 +54,10 @@ class Session {
   virtual void stop_reading() = 0;
   virtual void sweep(Clock::time_point now) = 0;
   virtual void abort() = 0;
+  [[nodiscard]] virtual bool aborted() const = 0;
+  [[nodiscard]] virtual const platform::Origin& origin() const = 0;
+  // Since when it owes us something: a handshake, a frame, the taking of its answers. None: it waits for us.
+  [[nodiscard]] virtual std::optional<Clock::time_point> unheard_since(Clock::time_point now) const = 0;
 };
 
 void close_socket(tcp::socket& socket) {
@@ -62,15 +69,20 @@ void close_socket(tcp::socket& socket) {
 template <class Stream>
 class StreamSession final : public Session, public std::enable_shared_from_this<StreamSession<Stream>> {
  public:
-  StreamSession(std::shared_ptr<Shared> shared, Stream stream, TlsContext tls, redact::Channel channel)
-      : shared_(std::move(shared)), tls_(std::move(tls)), stream_(std::move(stream)), channel_(channel) {
+  StreamSession(std::shared_ptr<Shared> shared, Stream stream, TlsContext tls, const platform::Origin& origin,
+                redact::Channel channel)
+      : shared_(std::move(shared)),
+        tls_(std::move(tls)),
+        stream_(std::move(stream)),
+        origin_(origin),
+        channel_(channel) {
     ++shared_->connections;
   }
   StreamSession(const StreamSession&) = delete;
   StreamSession& operator=(const StreamSession&) = delete;
   ~StreamSession() override {
     redact::wipe(bytes_.data(), bytes_.size());
-    --shared_->connections;
+    if (!aborted_) --shared_->connections;
   }
 
   void start() override {
@@ -78,9 +90,13 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
       read();
     } else {
       read_since_ = Clock::now();
+      handshaking_ = true;
       stream_.async_handshake(asio::ssl::stream_base::server,
                               [self = this->shared_from_this()](const error_code& error) {
+                                if (self->aborted_) return;
+                                self->handshaking_ = false;
                                 self->read_since_.reset();
+                                self->owes_since_ = Clock::now();
                                 if (error) {
                                   ++self->shared_->failed_handshakes;
                                   return self->abort();
@@ -101,12 +117,23 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
     const bool slow_write = write_since_ && now - *write_since_ > shared_->settings.slow_write;
     if (!slow_read && !slow_write) return;
     ++shared_->dropped;
+    if (handshaking_) ++shared_->failed_handshakes;
     abort();
   }
 
   void abort() override {
+    if (aborted_) return;
     aborted_ = true;
+    --shared_->connections;
     close_socket(socket());
+  }
+
+  [[nodiscard]] bool aborted() const override { return aborted_; }
+  [[nodiscard]] const platform::Origin& origin() const override { return origin_; }
+  [[nodiscard]] std::optional<Clock::time_point> unheard_since(Clock::time_point now) const override {
+    if (write_since_ && now - *write_since_ >= stalled) return write_since_;
+    if (write_since_ || answers_.size() > 0) return std::nullopt;
+    return read_since_ ? read_since_ : owes_since_;
   }
 
  private:
@@ -144,6 +171,8 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
     while (!ended_ && !aborted_ && !answers_.full()) {
       auto next = reader_.next();
       if (std::holds_alternative<terminal::FrameReader::NeedMore>(next)) break;
+      // Of the frame that comes after it nobody has waited for anything yet.
+      read_since_.reset();
       if (std::holds_alternative<terminal::FrameReader::TooLarge>(next)) {
         ++shared_->dropped;
         ended_ = true;
@@ -194,6 +223,7 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
                       [self = this->shared_from_this()](const error_code& error, std::size_t) {
                         self->writing_ = false;
                         self->write_since_.reset();
+                        self->owes_since_ = Clock::now();
                         if (error) return self->abort();
                         // Room for answers again: frames may wait in the reader.
                         self->take_frames();
@@ -210,16 +240,20 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
   std::shared_ptr<Shared> shared_;
   TlsContext tls_;
   Stream stream_;
+  platform::Origin origin_;
   redact::Channel channel_;
   terminal::FrameReader reader_;
   terminal::AnswerQueue answers_;
   std::array<char, read_bytes> bytes_{};
   std::string out_;
+  bool handshaking_ = false;
   bool reading_ = false;
   bool writing_ = false;
   // The peer has ended its side, or broke the protocol: answers still go out.
   bool ended_ = false;
   bool aborted_ = false;
+  // When it connected, was through its handshake, or had taken its last answer.
+  Clock::time_point owes_since_ = Clock::now();
   std::optional<Clock::time_point> read_since_;
   std::optional<Clock::time_point> write_since_;
 };
@@ -234,7 +268,11 @@ class AsioFramedServer final : public FramedServer {
         tls_(std::move(tls)),
         acceptor_(io),
         pause_(io),
-        sweeper_(io) {}
+        sweeper_(io),
+        lobby_(acceptor_.get_executor(), {.guests_max = settings.max_connections},
+               {.inside = [this] { return inside(); },
+                .admit = [this](tcp::socket socket) { admit(std::move(socket)); },
+                .turn_away = [](tcp::socket socket) { close_socket(socket); }}) {}
   AsioFramedServer(const AsioFramedServer&) = delete;
   AsioFramedServer& operator=(const AsioFramedServer&) = delete;
   ~AsioFramedServer() override {
@@ -266,7 +304,8 @@ class AsioFramedServer final : public FramedServer {
     return (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(endpoint.port());
   }
   [[nodiscard]] std::size_t connections() const override { return shared_->connections; }
-  [[nodiscard]] std::uint64_t refused_connections() const override { return shared_->refused; }
+  [[nodiscard]] std::uint64_t refused_connections() const override { return lobby_.turned_away(); }
+  [[nodiscard]] std::uint64_t displaced_connections() const override { return lobby_.gave_way(); }
   [[nodiscard]] std::uint64_t dropped_connections() const override { return shared_->dropped; }
 
   [[nodiscard]] std::uint64_t failed_handshakes() const override { return shared_->failed_handshakes; }
@@ -278,6 +317,7 @@ class AsioFramedServer final : public FramedServer {
     acceptor_.close(ignored);
     pause_.cancel();
     sweeper_.cancel();
+    lobby_.close();
     for (const auto& weak : sessions_) {
       if (const auto session = weak.lock()) session->stop_reading();
     }
@@ -298,7 +338,7 @@ class AsioFramedServer final : public FramedServer {
       if (!*alive || shared_->stopping) return;
       // Out of descriptors: those who are served go on, and new ones wait.
       if (error) return accept_later();
-      take(std::move(socket));
+      lobby_.enter(std::move(socket), shared_->connections >= shared_->settings.max_connections);
       accept();
     });
   }
@@ -311,22 +351,19 @@ class AsioFramedServer final : public FramedServer {
     });
   }
 
-  void take(tcp::socket socket) {
-    if (shared_->connections >= shared_->settings.max_connections) {
-      ++shared_->refused;
-      return close_socket(socket);
-    }
+  void admit(tcp::socket socket) {
     error_code ignored;
     socket.set_option(tcp::no_delay(true), ignored);
     socket.set_option(asio::socket_base::keep_alive(true), ignored);
-    const redact::Channel channel{.tls = tls_ != nullptr,
-                                  .peer_is_loopback = socket.remote_endpoint(ignored).address().is_loopback()};
+    const auto peer = socket.remote_endpoint(ignored).address();
+    const redact::Channel channel{.tls = tls_ != nullptr, .peer_is_loopback = peer.is_loopback()};
+    const auto origin = platform::origin_of(peer);
     std::shared_ptr<Session> session;
     if (tls_) {
       session = std::make_shared<TlsSession>(shared_, asio::ssl::stream<tcp::socket>(std::move(socket), *tls_), tls_,
-                                             channel);
+                                             origin, channel);
     } else {
-      session = std::make_shared<PlainSession>(shared_, std::move(socket), nullptr, channel);
+      session = std::make_shared<PlainSession>(shared_, std::move(socket), nullptr, origin, channel);
     }
     sessions_.push_back(session);
     session->start();
@@ -337,12 +374,20 @@ class AsioFramedServer final : public FramedServer {
     sweeper_.async_wait([this, alive = alive_](const error_code& error) {
       if (!*alive || error) return;
       const auto now = Clock::now();
-      sessions_.remove_if([](const auto& session) { return session.expired(); });
-      for (const auto& weak : sessions_) {
-        if (const auto session = weak.lock()) session->sweep(now);
-      }
+      for (const auto& session : inside()) session->sweep(now);
       sweep();
     });
+  }
+
+  [[nodiscard]] std::vector<std::shared_ptr<Session>> inside() {
+    std::vector<std::shared_ptr<Session>> sessions;
+    sessions_.remove_if([&](const auto& weak) {
+      auto session = weak.lock();
+      if (session == nullptr || session->aborted()) return true;
+      sessions.push_back(std::move(session));
+      return false;
+    });
+    return sessions;
   }
 
   std::shared_ptr<Shared> shared_;
@@ -351,6 +396,7 @@ class AsioFramedServer final : public FramedServer {
   asio::steady_timer pause_;
   asio::steady_timer sweeper_;
   std::list<std::weak_ptr<Session>> sessions_;
+  platform::Lobby<tcp::socket, Session> lobby_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -1,8 +1,8 @@
 // FramedServer: the framed protocol over TCP, plain or with TLS. Frames in, answers back in the order of the requests.
 //
-// Bounded: max_connections (one more is closed at once), pipelined_requests_max a connection (a connection that has so
-// many open is read no further until answers have left), slow_read for a frame that has begun, slow_write for a peer
-// that takes nothing.
+// Bounded: max_connections (one more waits for a moment, by the rules of platform/door.hpp), pipelined_requests_max a
+// connection (a connection that has so many open is read no further until answers have left), slow_read for a frame
+// that has begun, slow_write for a peer that takes nothing.
 //
 // Everything happens on the thread that runs the io_context. Destroy it before the intake.
 #pragma once
@@ -37,7 +37,10 @@ class FramedServer {
 
   [[nodiscard]] virtual std::string address() const = 0;
   [[nodiscard]] virtual std::size_t connections() const = 0;
+  // Newcomers turned away because of max_connections.
   [[nodiscard]] virtual std::uint64_t refused_connections() const = 0;
+  // Connections that were closed to make room for a newcomer.
+  [[nodiscard]] virtual std::uint64_t displaced_connections() const = 0;
   // Connections closed for a frame that was too large or too slow, or for a peer that reads no answers.
   [[nodiscard]] virtual std::uint64_t dropped_connections() const = 0;
   // TLS handshakes that failed or took too long.

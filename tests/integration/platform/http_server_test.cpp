@@ -73,8 +73,14 @@ class Bench {
 // A client that sends exactly the bytes it is told to.
 class RawClient {
  public:
-  explicit RawClient(Bench& bench) : bench_(bench), socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit RawClient(Bench& bench, const char* source = nullptr)
+      : bench_(bench), socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
+    if (source != nullptr) {
+      address.sin_family = AF_INET;
+      REQUIRE(::inet_pton(AF_INET, source, &address.sin_addr) == 1);
+      REQUIRE(::bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    }
     address.sin_family = AF_INET;
     address.sin_port = htons(bench.port());
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -450,26 +456,139 @@ TEST_CASE("http: a large answer arrives whole") {
   CHECK(bench.until([&] { return count(client.receive(), "x") >= 5'000'000; }));
 }
 
-TEST_CASE("http: connections beyond the limit are told 503 and closed; the others go on") {
+TEST_CASE("http: a newcomer waits for those who are answered, is told 503 when it takes too long; they go on") {
   HttpSettings settings;
   settings.max_connections = 2;
-  Bench bench(settings);
+  std::vector<std::shared_ptr<Responder>> answering;
+  Bench bench(settings, [&](auto, auto responder) { answering.push_back(std::move(responder)); });
   RawClient first(bench);
   RawClient second(bench);
-  REQUIRE(bench.until([&] { return bench.server->connections() == 2; }));
+  first.send(kGet);
+  second.send(kGet);
+  REQUIRE(bench.until([&] { return answering.size() == 2; }));
   RawClient third(bench);
   CHECK(third.await_end());
   CHECK(third.receive().starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
   CHECK(third.receive().find("Connection: close\r\n") != std::string::npos);
   CHECK(third.receive().find(R"("code":"busy")") != std::string::npos);
+  CHECK(bench.server->connections() == 2);
   CHECK(bench.server->refused_connections() == 1);
-  first.send(kGet);
-  CHECK(first.await("200 OK"));
-  second.close();
-  REQUIRE(bench.until([&] { return bench.server->connections() == 1; }));
+  CHECK(bench.server->displaced_connections() == 0);
+  // The next one waits until a place is free.
   RawClient fourth(bench);
   fourth.send(kGet);
-  CHECK(fourth.await("200 OK"));
+  for (auto& responder : std::exchange(answering, {})) responder->send({.body = "late"});
+  CHECK(first.await("late"));
+  CHECK(second.await("late"));
+  second.close();
+  REQUIRE(bench.until([&] { return answering.size() == 1; }));
+  answering[0]->send({.body = "last"});
+  CHECK(fourth.await("last"));
+}
+
+TEST_CASE("http: at a full door who owes a request gives way, whatever it has begun") {
+  for (const std::string_view begun : {"", "P", "POST /a HTTP/1.1\r\nHost: x\r\n",
+                                       "POST /a HTTP/1.1\r\nHost: x\r\n"
+                                       "Content-Length: 9\r\n\r\nhalf"}) {
+    CAPTURE(begun);
+    HttpSettings settings;
+    settings.max_connections = 2;
+    Bench bench(settings);
+    RawClient first(bench);
+    first.send(begun);
+    REQUIRE(bench.until([&] { return bench.server->connections() == 1; }));
+    RawClient second(bench);
+    second.send(begun);
+    REQUIRE(bench.until([&] { return bench.server->connections() == 2; }));
+    RawClient third(bench);
+    third.send(kGet);
+    CHECK(third.await("GET /a "));
+    CHECK(first.await_end());
+    CHECK_FALSE(second.ended());
+    CHECK(bench.server->displaced_connections() == 1);
+    CHECK(bench.server->refused_connections() == 0);
+  }
+}
+
+TEST_CASE("http: a peer that does not take its answer gives way, too") {
+  HttpSettings settings;
+  settings.max_connections = 1;
+  const std::string large(32'000'000, 'x');  // NOLINT(bugprone-string-constructor)
+  Bench bench(settings, [&](auto request, auto responder) {
+    responder->send({.body = request.path == "/large" ? large : "small"});
+  });
+  RawClient slow(bench);
+  slow.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+  REQUIRE(bench.until([&] { return bench.requests.size() == 1; }));
+  RawClient other(bench);
+  other.send(kGet);
+  CHECK(other.await("small"));
+  CHECK(bench.server->displaced_connections() == 1);
+}
+
+TEST_CASE("http: nobody gives way to a newcomer that has gone") {
+  HttpSettings settings;
+  settings.max_connections = 2;
+  Bench bench(settings);
+  RawClient first(bench);
+  RawClient second(bench);
+  first.send("G");
+  second.send("G");
+  REQUIRE(bench.until([&] { return bench.server->connections() == 2; }));
+  {
+    RawClient gone(bench);
+  }
+  RawClient last(bench);
+  last.send(kGet);
+  CHECK(last.await("GET /a "));
+  CHECK(bench.server->displaced_connections() == 1);
+}
+
+TEST_CASE("http: one address that keeps all its connections busy does not keep another out") {
+  HttpSettings settings;
+  settings.max_connections = 3;
+  Bench bench(settings);
+  std::vector<std::unique_ptr<RawClient>> busy;
+  for (int i = 0; i < 3; ++i) busy.push_back(std::make_unique<RawClient>(bench, "127.0.0.2"));
+  REQUIRE(bench.until([&] { return bench.server->connections() == 3; }));
+  RawClient terminal(bench);
+  terminal.send(kGet);
+  std::vector<std::size_t> answered(busy.size());
+  const bool served = bench.until([&] {
+    // Each asks again as soon as it is answered.
+    for (std::size_t i = 0; i < busy.size(); ++i) {
+      const std::size_t answers = count(busy[i]->receive(), "200 OK");
+      if (answers >= answered[i]) busy[i]->send(kGet);
+      answered[i] = answers + 1;
+    }
+    return terminal.receive().find("GET /a ") != std::string::npos;
+  });
+  CHECK(served);
+  CHECK(bench.server->displaced_connections() == 1);
+  CHECK(bench.server->refused_connections() == 0);
+}
+
+TEST_CASE("http: stop turns away who waits, and leaves no work behind") {
+  HttpSettings settings;
+  settings.max_connections = 1;
+  std::vector<std::shared_ptr<Responder>> answering;
+  Bench bench(settings, [&](auto, auto responder) { answering.push_back(std::move(responder)); });
+  RawClient first(bench);
+  first.send(kGet);
+  REQUIRE(bench.until([&] { return answering.size() == 1; }));
+  RawClient second(bench);
+  second.send(kGet);
+  for (int i = 0; i < 20; ++i) bench.io.poll();
+  bench.server->stop();
+  answering[0]->send({.body = "done"});
+  CHECK(second.await("503"));
+  CHECK(first.await("done"));
+  first.close();
+  second.close();
+  REQUIRE(bench.until([&] { return bench.server->connections() == 0; }));
+  bench.io.restart();
+  CHECK(bench.io.run_for(std::chrono::seconds(20)) < 100);
+  CHECK(bench.io.stopped());
 }
 
 TEST_CASE("http: without file descriptors accepting pauses, and open connections go on") {

@@ -1,0 +1,199 @@
+#include "firmware-gateway/adapters/net/framed_server.hpp"
+
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using namespace std::string_view_literals;
+
+// A frame without fields.
+constexpr std::string_view kRequest = "\0\0\0\0"sv;
+constexpr std::string_view kHalf = "\0\0\0\x10half"sv;
+constexpr std::chrono::seconds kPatience{20};
+
+// Answers at once, or when the test does.
+class ScriptedIntake final : public net::Intake {
+ public:
+  void submit(redact::Draft /*draft*/, redact::Channel /*channel*/, Answered answered) override {
+    if (!holds) return answered(terminal::Stored{});
+    held.push_back(std::move(answered));
+  }
+  void on_refused(redact::Reason /*reason*/) override {}
+
+  bool holds = false;
+  std::vector<Answered> held;
+};
+
+// Its loop runs only while the test waits for something: no threads, no races.
+class Bench {
+ public:
+  explicit Bench(std::size_t max_connections) {
+    auto started =
+        net::FramedServer::start(io, {.listen = "127.0.0.1:0", .tls = {}, .max_connections = max_connections}, intake);
+    REQUIRE(started.has_value());
+    server = *std::move(started);
+  }
+
+  bool until(const std::function<bool()>& condition) {
+    const auto deadline = Clock::now() + kPatience;
+    while (!condition()) {
+      if (Clock::now() > deadline) return false;
+      io.restart();
+      if (io.poll() == 0) ::poll(nullptr, 0, 1);
+    }
+    return true;
+  }
+
+  boost::asio::io_context io{1};
+  ScriptedIntake intake;
+  std::unique_ptr<net::FramedServer> server;
+};
+
+class Line {
+ public:
+  explicit Line(Bench& bench, const char* source = "127.0.0.1")
+      : bench_(bench), socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const std::string address = bench.server->address();
+    auto from = endpoint(source, 0);
+    auto to = endpoint("127.0.0.1", static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+    REQUIRE(::bind(socket_, reinterpret_cast<sockaddr*>(&from), sizeof from) == 0);
+    REQUIRE(::connect(socket_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0);
+    ::fcntl(socket_, F_SETFL, O_NONBLOCK);
+  }
+  Line(const Line&) = delete;
+  Line& operator=(const Line&) = delete;
+  ~Line() { ::close(socket_); }
+
+  void send(std::string_view bytes) const {
+    REQUIRE(::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()));
+  }
+  // Whether an answer has come.
+  bool answered() {
+    receive();
+    return bytes_ > 0;
+  }
+  bool ended() {
+    receive();
+    return ended_;
+  }
+  bool await_answer() {
+    return bench_.until([&] { return answered(); });
+  }
+  bool await_end() {
+    return bench_.until([&] { return ended(); });
+  }
+
+ private:
+  static sockaddr_in endpoint(const char* host, std::uint16_t port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    REQUIRE(::inet_pton(AF_INET, host, &address.sin_addr) == 1);
+    return address;
+  }
+
+  void receive() {
+    char bytes[4096];
+    for (ssize_t n = 1; n > 0 && !ended_;) {
+      n = ::recv(socket_, bytes, sizeof bytes, MSG_DONTWAIT);
+      if (n > 0) bytes_ += static_cast<std::size_t>(n);
+      if (n == 0 || (n < 0 && errno != EAGAIN)) ended_ = true;
+    }
+  }
+
+  Bench& bench_;
+  int socket_;
+  std::size_t bytes_ = 0;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+TEST_CASE("framed: at a full door who owes a frame gives way, whatever it has begun") {
+  for (const std::string_view begun : {""sv, "\0"sv, kHalf}) {
+    CAPTURE(begun.size());
+    Bench bench(2);
+    const Line first(bench);
+    first.send(begun);
+    REQUIRE(bench.until([&] { return bench.server->connections() == 1; }));
+    Line second(bench);
+    second.send(begun);
+    REQUIRE(bench.until([&] { return bench.server->connections() == 2; }));
+    Line third(bench);
+    third.send(kRequest);
+    CHECK(third.await_answer());
+    CHECK_FALSE(second.ended());
+    CHECK(bench.server->connections() == 2);
+    CHECK(bench.server->displaced_connections() == 1);
+    CHECK(bench.server->refused_connections() == 0);
+    CHECK(bench.server->dropped_connections() == 0);
+  }
+}
+
+TEST_CASE("framed: a frame answered a moment ago keeps its place, an older one does not") {
+  Bench bench(2);
+  Line older(bench);
+  older.send(kRequest);
+  REQUIRE(older.await_answer());
+  Line younger(bench);
+  younger.send(kRequest);
+  REQUIRE(younger.await_answer());
+  Line newcomer(bench);
+  newcomer.send(kRequest);
+  CHECK(newcomer.await_answer());
+  CHECK(older.await_end());
+  CHECK_FALSE(younger.ended());
+}
+
+TEST_CASE("framed: one address with all places takes none from another, and loses one to it") {
+  Bench bench(4);
+  Line terminal(bench);
+  terminal.send(kRequest);
+  REQUIRE(terminal.await_answer());
+  std::vector<std::unique_ptr<Line>> strangers;
+  for (int i = 0; i < 3; ++i) strangers.push_back(std::make_unique<Line>(bench, "127.0.0.2"));
+  REQUIRE(bench.until([&] { return bench.server->connections() == 4; }));
+  // A fourth and a fifth of theirs: places of their own, although the terminal has been quiet for longest.
+  for (int i = 0; i < 2; ++i) {
+    strangers.push_back(std::make_unique<Line>(bench, "127.0.0.2"));
+    strangers.back()->send(kRequest);
+    CHECK(strangers.back()->await_answer());
+  }
+  CHECK_FALSE(terminal.ended());
+  Line another(bench);
+  another.send(kRequest);
+  CHECK(another.await_answer());
+  CHECK_FALSE(terminal.ended());
+  CHECK(bench.server->displaced_connections() == 3);
+}
+
+TEST_CASE("framed: who is being answered keeps its place; a newcomer waits for it, and not for ever") {
+  Bench bench(1);
+  bench.intake.holds = true;
+  Line first(bench);
+  first.send(kRequest);
+  REQUIRE(bench.until([&] { return bench.intake.held.size() == 1; }));
+  Line second(bench);
+  second.send(kRequest);
+  CHECK(second.await_end());
+  CHECK(bench.server->refused_connections() == 1);
+  CHECK(bench.server->displaced_connections() == 0);
+  CHECK_FALSE(first.ended());
+  for (auto& answered : std::exchange(bench.intake.held, {})) answered(terminal::Stored{});
+  CHECK(first.await_answer());
+}
