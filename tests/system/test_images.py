@@ -201,6 +201,26 @@ def test_of_a_damaged_catalog_kept_events_are_known_again(make_rig, pages, key_c
     assert sorted(ref for ref, found in ids.items() if len(found) > 1) == sorted(new)
 
 
+def test_of_a_damaged_log_nothing_is_lost_silently(make_rig):
+    rig = make_rig()
+    gateway = rig.gateway
+    rig.relay.set("cut")
+    told = {f"k{n:04}" for n in range(300) if gateway.submit(r.sale("T1", f"k{n:04}"))[0] == 201}
+    gateway.kill9()
+    log = gateway.state_dir / "journal.db-wal"
+    with open(log, "r+b") as file:
+        file.seek(log.stat().st_size * 7 // 10)
+        file.write(bytes(range(100)))
+    rig.begin(gateway)
+    rig.relay.set("pass")
+    assert "damaged (the log" in gateway.log()
+    r.wait_for("the end", lambda: any(event["terminal_ref"] == "k0299" for event in rows_of(rig)))
+    pause_until_sent(rig)
+    refs = [event["terminal_ref"] for event in rows_of(rig)]
+    assert len(refs) == len(set(refs)) > 250 and set(refs) <= told
+    assert any(n["notice"] == "events_lost" for n in rig.stream.notices())
+
+
 def pause_until_sent(rig):
     r.wait_for("the gateway knows", lambda: rig.gateway.status()["pending_events"] == 0)
 

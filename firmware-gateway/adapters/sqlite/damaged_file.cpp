@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "firmware-gateway/adapters/sqlite/journal_file.hpp"
+#include "firmware-gateway/adapters/sqlite/log_file.hpp"
 #include "firmware-gateway/journal/crc32c.hpp"
 
 namespace sqlite {
@@ -39,6 +40,8 @@ journal::Readable DamagedFile::examine() {
   }
   // An empty table at the end of a broken path is no knowledge of an end.
   if (end_ && rows_.empty() && last_seen_ == Row(0) && !sound) end_.reset();
+  // Then the tree ends at the damage, whatever stands behind it.
+  if (!judge_log_file(wal_of(path_)).empty()) end_.reset();
   if (holes_ || !end_) carve(readable.catalog);
   if (readable.catalog.base && end_) end_ = std::max(*end_, readable.catalog.base->row);
   readable.rows = rows_;

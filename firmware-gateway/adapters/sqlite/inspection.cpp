@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "firmware-gateway/adapters/sqlite/log_file.hpp"
 #include "firmware-gateway/adapters/sqlite/salvage.hpp"
 #include "firmware-gateway/journal/crc32c.hpp"
 #include "firmware-gateway/journal/identity.hpp"
@@ -19,6 +20,7 @@ void note(VerifyReport& report, std::string problem) {
 // The lock and a read-only look at the journal.
 struct Look {
   StateFolder folder;
+  LogDamage log;
   Database database;
 };
 
@@ -28,7 +30,8 @@ base::Result<Look, OpenError> look_at(const std::filesystem::path& state_dir) {
   }
   auto folder = StateFolder::open(state_dir);
   if (!folder) return base::fail(folder.error());
-  Look look{std::move(*folder), {}};
+  LogDamage log = judge_log_file(wal_of(folder->journal()));
+  Look look{std::move(*folder), std::move(log), {}};
   const int status = open_untouched(look.database, look.folder.journal(), "");
   if (status != SQLITE_OK) return base::fail(open_error(status, look.database, look.folder.journal().string()));
   return look;
@@ -83,6 +86,7 @@ base::Result<VerifyReport, OpenError> verify(const std::filesystem::path& state_
   auto look = look_at(state_dir);
   if (!look) return base::fail(look.error());
   VerifyReport report;
+  if (!look->log.empty()) note(report, "the log: " + look->log);
   check_tree(look->database, report);
   check_header(look->database, report);
   const journal::Catalog catalog = check_catalog(look->database, report);
@@ -120,6 +124,9 @@ base::Result<std::uint64_t, OpenError> export_rows(const std::filesystem::path& 
     ++rows;
   }
   if (status != SQLITE_DONE) return base::fail(open_error(status, look->database, "reading rows"));
+  if (!look->log.empty()) {
+    return base::fail(OpenError{OpenFault::damaged, fmt::format("not every row: the log: {}", look->log)});
+  }
   return rows;
 }
 

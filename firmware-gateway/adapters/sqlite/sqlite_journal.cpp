@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "firmware-gateway/adapters/sqlite/log_file.hpp"
 #include "firmware-gateway/adapters/sqlite/salvage.hpp"
 #include "firmware-gateway/journal/crc32c.hpp"
 #include "firmware-gateway/journal/identity.hpp"
@@ -70,6 +71,7 @@ base::Result<std::unique_ptr<SqliteJournal>, OpenError> SqliteJournal::open(cons
 }
 
 base::Result<void, OpenError> SqliteJournal::load(const OpenOptions& options) {
+  const LogDamage log = judge_log_file(wal_of(folder_.journal()));
   auto opened = open_journal(folder_.journal(), settings_.vfs);
   if (!opened && opened.error().fault == OpenFault::disk_full && folder_.has_ballast()) {
     folder_.free_ballast();
@@ -78,6 +80,8 @@ base::Result<void, OpenError> SqliteJournal::load(const OpenOptions& options) {
   }
   if (!opened) return base::fail(opened.error());
   database_ = std::move(*opened);
+  // Not earlier: a file that is none of ours stays as it is. Not later: settling would drop what stands behind.
+  if (!log.empty()) return base::fail(OpenError{OpenFault::damaged, "the log: " + log});
   if (auto settled = settle_wal(); !settled) return settled;
   sqlite3_wal_hook(database_.handle(), &SqliteJournal::on_wal, this);
   if (prepare() != SQLITE_OK) return base::fail(OpenError{OpenFault::damaged, "the schema is damaged"});

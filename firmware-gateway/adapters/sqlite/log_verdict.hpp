@@ -1,0 +1,36 @@
+// LogVerdict: whether a WAL is one that a power cut may have left behind, or one that was damaged. SQLite cannot say:
+// it reads a log up to the first frame that does not fit and drops the rest without a word. Pure: bytes in, verdict out
+// (file format, section 4).
+//
+//   header │ frame frame COMMIT │ frame COMMIT │ frame ✗ frame COMMIT        COMMIT: its frame says how large the
+//          └── sound: each frame's sum goes on from the one before ──┘       database is from then on
+//
+// What the verdict rests on:
+//   (1) The header is synced before the first frame, and each commit before the next one begins. So behind what is
+//   sound a power cut leaves parts of one transaction, in any order, by whole sectors of 512 bytes: at most one commit.
+//   Two are damage.
+//   (2) Where a part did not reach the disk stands what stood there before: nothing, or a frame of an earlier round of
+//   the same file, whose first salt is smaller. A frame's salts lie in one sector. Any other salts before the last
+//   frame of this round are damage; so are zeros before a frame of an earlier round.
+//   (3) A header that does not fit its own sum, with anything behind it, is damage.
+// What it cannot see: damage in the last transaction; and in the last but one's only frame, when that was zeroed where
+// the file had not been written before, or lost the mark of a commit. That looks torn.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "proto/base/bytes.hpp"
+
+namespace sqlite {
+
+// What is wrong, for people; "": nothing, or what a power cut does.
+using LogDamage = std::string;
+
+// Reads `count` bytes at `offset`; false: they cannot be read, and nothing is said of the log.
+using ReadLog = std::function<bool(std::uint64_t offset, std::size_t count, base::Bytes& bytes)>;
+
+[[nodiscard]] LogDamage judge_log(std::uint64_t size, const ReadLog& read);
+
+}  // namespace sqlite
