@@ -393,7 +393,7 @@ def _user() -> str:
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev demo", description="Builds Tillstream and shows it at work on a live page.",
                                      allow_abbrev=False)
-    parser.add_argument("--seconds", type=float, default=0, metavar="N", help="run N seconds, count, and end (default: until Ctrl-C)")
+    parser.add_argument("--seconds", type=float, default=None, metavar="N", help="run N seconds, count, and end (default: until Ctrl-C)")
     parser.add_argument("--port", type=int, default=PORT, metavar="P", help=f"the page's port on 127.0.0.1 (default {PORT}; 0: any free one)")
     parser.add_argument("--bin", default=os.environ.get("TILLSTREAM_BIN"), metavar="DIR",
                         help="run these binaries and build nothing (default: $TILLSTREAM_BIN)")
@@ -404,8 +404,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         parser.error(f"unknown: {strange[0]}; the nearest known one is {near[0]}")
     if not 0 <= options.port <= 65535:
         parser.error("--port: 0 to 65535")
-    if not 0 <= options.seconds < 1e7:
-        parser.error("--seconds: 0 or more")
+    if options.seconds is not None and not 1 <= options.seconds < 1e7:
+        parser.error("--seconds: 1 to 9999999; without it the demo runs until Ctrl-C")
     return options
 
 

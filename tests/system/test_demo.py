@@ -146,3 +146,10 @@ def test_demo_refuses_a_switch_that_it_does_not_know(demo):
         status, answer = it.ask("POST", "/switch", wish)
         assert status == 400 and answer["error"]
     assert it.end()[0] == 0
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "1e9"])
+def test_demo_refuses_a_time_that_it_could_not_keep(seconds):
+    done = subprocess.run([sys.executable, CONDUCTOR, "--bin", BIN, "--port", "0", f"--seconds={seconds}"], capture_output=True, text=True,
+                          timeout=30)
+    assert done.returncode == 2 and "1 to 9999999" in done.stderr, done
