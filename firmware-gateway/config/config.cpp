@@ -86,8 +86,8 @@ class Reader {
     SettingsTable defaults = table.table("defaults");
     config.terminals.defaults = read_profile(defaults, {});
     config.terminals.accept_unknown = defaults.word("unknown", "accept", {"accept", "refuse"}) == "accept";
-    config.http = read_listen(table.table("http"), "127.0.0.1:8801");
-    config.framed = read_listen(table.table("framed"), "127.0.0.1:8802");
+    config.http = read_listen(table.table("http"), "terminals.http", "127.0.0.1:8801");
+    config.framed = read_listen(table.table("framed"), "terminals.framed", "127.0.0.1:8802");
     for (SettingsTable& terminal : root.tables("terminal")) {
       const std::string id = terminal.required_text("id", event_text);
       const auto [entry, added] = config.terminals.known.emplace(id, read_profile(terminal, config.terminals.defaults));
@@ -160,7 +160,17 @@ class Reader {
     return parse_hour(text).value_or(fallback);
   }
 
-  [[nodiscard]] Listen read_listen(SettingsTable table, std::string_view fallback) {
+  // The door that has this address already, if one has.
+  [[nodiscard]] std::string_view door_at(const platform::ListenAddress& address) const {
+    const auto everywhere = [](std::string_view host) { return host == "0.0.0.0" || host == "::"; };
+    for (const auto& [door, taken] : doors_) {
+      const bool meets = taken.host == address.host || everywhere(taken.host) || everywhere(address.host);
+      if (address.port != 0 && taken.port == address.port && meets) return door;
+    }
+    return {};
+  }
+
+  [[nodiscard]] Listen read_listen(SettingsTable table, std::string_view door, std::string_view fallback) {
     Listen listen{.address = table.text("listen", fallback), .tls = read_tls(table)};
     const bool allow_plaintext = table.boolean("allow_plaintext", false);
     const auto address = platform::parse_listen_address(listen.address);
@@ -172,6 +182,11 @@ class Reader {
           fmt::format("is \"{}\", which other machines can reach; needed: tls = {{ certificate = …, key = … }}, or "
                       "allow_plaintext = true",
                       listen.address));
+    } else if (const auto other = door_at(*address); !other.empty()) {
+      table.error("listen", fmt::format("is \"{}\", where {} listens already; allowed: an address of its own",
+                                        listen.address, other));
+    } else {
+      doors_.emplace_back(door, *address);
     }
     return listen;
   }
@@ -230,6 +245,11 @@ class Reader {
       return table.error("token_key_file",
                          fmt::format("{}: has {} bytes; needed: exactly {} (head -c 32 /dev/urandom makes such a key)",
                                      file, size, token_key_bytes));
+    }
+    if (key->find_first_not_of('\0') == std::string::npos) {
+      return table.error("token_key_file", fmt::format("{}: holds nothing but zeros, which anybody can guess; needed: "
+                                                       "random bytes (head -c 32 /dev/urandom makes such a key)",
+                                                       file));
     }
     card.token_key = std::move(*key);
     // Names the key without telling it: 32 bits of a one-way function of 256.
@@ -297,7 +317,7 @@ class Reader {
   }
 
   void read_admin(SettingsTable table, Admin& admin) {
-    admin.listen = read_listen(table, "127.0.0.1:8800");
+    admin.listen = read_listen(table, "admin", "127.0.0.1:8800");
     admin.unhealthy_after = table.duration("unhealthy_after", "15min", 1s, 24h * 365);
     const std::string file = table.text("token_file", "");
     if (!file.empty()) {
@@ -328,6 +348,7 @@ class Reader {
 
   const Needs& needs_;
   std::vector<std::string>& warnings_;
+  std::vector<std::pair<std::string_view, platform::ListenAddress>> doors_;  // read so far
 };
 
 Reading read(platform::Settings settings, const Needs& needs) {

@@ -40,8 +40,8 @@ std::string with(std::string_view lines) { return std::string(minimal).append(li
 
 struct KeyFile {
   std::string path = (std::filesystem::temp_directory_path() / fmt::format("tillstream-key-{}", ::getpid())).string();
-  explicit KeyFile(std::size_t bytes, ::mode_t mode = 0600) {
-    std::ofstream(path) << std::string(bytes, 'k');
+  explicit KeyFile(std::size_t bytes, ::mode_t mode = 0600, char byte = 'k') {
+    std::ofstream(path) << std::string(bytes, byte);
     ::chmod(path.c_str(), mode);
   }
   KeyFile(const KeyFile&) = delete;
@@ -155,6 +155,11 @@ TEST_CASE("config: a token key is 32 bytes that nobody else may read, and has a 
     CHECK(error_of(with(fmt::format("[card]\ntoken_key_file = \"{}\"\n", key.path))).find("exactly 32") !=
           std::string::npos);
   }
+  {
+    const KeyFile zeros(32, 0600, '\0');
+    CHECK(error_of(with(fmt::format("[card]\ntoken_key_file = \"{}\"\n", zeros.path))).find("zeros") !=
+          std::string::npos);
+  }
   const KeyFile open(32, 0640);
   CHECK(error_of(with(fmt::format("[card]\ntoken_key_file = \"{}\"\n", open.path))).find("0600") != std::string::npos);
 }
@@ -191,4 +196,22 @@ TEST_CASE("config: what needs a restart is named, and nothing else is") {
   REQUIRE((before.config && other.config));
   CHECK(config::needs_restart(*before.config, *before.config).empty());
   CHECK(config::needs_restart(*before.config, *other.config).size() == 2);
+}
+
+TEST_CASE("config: two doors cannot have one address, and the error names both") {
+  const auto doors = [](std::string_view http, std::string_view framed, std::string_view admin) {
+    return with(
+        fmt::format("[terminals.http]\nlisten = \"{}\"\n[terminals.framed]\nlisten = \"{}\"\n"
+                    "allow_plaintext = true\n[admin]\nlisten = \"{}\"\n",
+                    http, framed, admin));
+  };
+  const auto same = error_of(doors("127.0.0.1:9001", "127.0.0.1:9001", "127.0.0.1:9002"));
+  CHECK(same.find("terminals.framed.listen") != std::string::npos);
+  CHECK(same.find("where terminals.http listens") != std::string::npos);
+  CHECK(error_of(doors("127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9002")).find("admin.listen") !=
+        std::string::npos);
+  CHECK(error_of(doors("127.0.0.1:9001", "0.0.0.0:9001", "127.0.0.1:9002")).find("terminals.framed.listen") !=
+        std::string::npos);
+  CHECK(read(doors("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0")).config);
+  CHECK(read(doors("127.0.0.1:9001", "127.0.0.2:9001", "[::1]:9001")).config);
 }
