@@ -26,11 +26,11 @@ def random_id() -> str:
 class Node(Child):
     """One broker and controller in one process."""
 
-    def __init__(self, folder: Path, number: int, name: str = "kafka") -> None:
+    def __init__(self, folder: Path, number: int, name: str = "kafka", **how) -> None:
         self.number, self.port, self.controller_port = number, free_port(), free_port()
         self.home = folder / f"{name}-{number}"
         self.config = self.home / "server.properties"
-        super().__init__(f"{name}-{number}", [*JAVA, "kafka.Kafka", self.config], folder)
+        super().__init__(f"{name}-{number}", [*JAVA, "kafka.Kafka", self.config], folder, **how)
 
     def prepare(self, cluster_id: str, settings: dict[str, str]) -> None:
         self.home.mkdir(parents=True)
@@ -45,10 +45,10 @@ class Node(Child):
 
 class Cluster:
     def __init__(self, folder: Path, nodes: int = 1, settings: dict[str, str] | None = None,
-                 relays: list[tuple[int, int]] | None = None) -> None:
+                 relays: list[tuple[int, int]] | None = None, **how) -> None:
         """relays: for each node the port to listen on in addition, and the port of the relay before it, which is told to clients
-        that come that way."""
-        self.nodes = [Node(folder, number) for number in range(1, nodes + 1)]
+        that come that way. how: for Popen, of each node."""
+        self.nodes = [Node(folder, number, **how) for number in range(1, nodes + 1)]
         voters = ",".join(f"{node.number}@127.0.0.1:{node.controller_port}" for node in self.nodes)
         replicas = str(min(3, nodes))
         cluster_id = random_id()
