@@ -32,6 +32,10 @@ void leave_at_last(int status) {
 int run(const app::Arguments& arguments, const config::Config& config) {
   app::configure_log(config);
   if (const std::string problem = platform::harden_process(); !problem.empty()) platform::log::warn("{}", problem);
+  if (const auto problem = app::find_stream_problem(config)) {
+    platform::log::error("{}", *problem);
+    return app::exit_bad_config;
+  }
   app::Process process(config, arguments.config);
   if (const auto started = process.start(); !started) {
     platform::log::error("{}", started.error());

@@ -130,6 +130,18 @@ void find_layout_problems(std::vector<std::string>& problems, const std::string&
   }
 }
 
+void find_replica_trouble(std::vector<std::string>& troubles, const std::string& name, const SeenTopic& topic) {
+  const auto needed = number(setting(topic, "min.insync.replicas"));
+  // Without the right to see the settings this is all that can be said.
+  if (!needed) {
+    troubles.push_back(fmt::format("topic {}: {} of {} replicas are in sync; how many it needs cannot be seen", name,
+                                   topic.in_sync, topic.replication));
+  } else if (topic.in_sync < *needed) {
+    troubles.push_back(fmt::format("topic {}: not enough replicas in sync: {} of {}, min.insync.replicas is {}", name,
+                                   topic.in_sync, topic.replication, *needed));
+  }
+}
+
 }  // namespace
 
 std::vector<TopicPlan> plan_topics(const TopicNames& names, const TopicCounts& counts) {
@@ -161,11 +173,32 @@ const SeenTopic& SeenTopics::of(TopicRole role) const {
 
 SeenTopic& SeenTopics::of(TopicRole role) { return const_cast<SeenTopic&>(std::as_const(*this).of(role)); }
 
-std::vector<std::string> find_problems(const TopicNames& names, const SeenTopics& seen) {
+std::vector<std::string> find_problems_of_topics(const TopicNames& names, const SeenTopics& seen) {
   std::vector<std::string> problems;
   for (const TopicRole role : kRoles) find_topic_problems(problems, role, name_of(names, role), seen.of(role));
+  return problems;
+}
+
+std::vector<std::string> find_problems(const TopicNames& names, const SeenTopics& seen) {
+  std::vector<std::string> problems = find_problems_of_topics(names, seen);
   find_layout_problems(problems, names.progress, seen);
   return problems;
+}
+
+std::vector<std::string> find_troubles(const TopicNames& names, const SeenTopics& seen) {
+  std::vector<std::string> troubles;
+  for (const TopicRole role : kRoles) {
+    const SeenTopic& topic = seen.of(role);
+    if (!topic.exists) continue;
+    if (topic.leaderless > 0) {
+      troubles.push_back(
+          fmt::format("topic {}: {} of {} partitions have no leader: the brokers that hold them are down",
+                      name_of(names, role), topic.leaderless, topic.partitions));
+    } else if (topic.in_sync < topic.replication) {
+      find_replica_trouble(troubles, name_of(names, role), topic);
+    }
+  }
+  return troubles;
 }
 
 std::vector<std::string> find_warnings(const TopicNames& names, const SeenTopics& seen) {

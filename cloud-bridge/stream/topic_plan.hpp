@@ -45,6 +45,8 @@ struct SeenTopic {
   std::string error;  // why nothing is known of it: no right to describe it …
   std::uint32_t partitions = 0;
   std::uint32_t replication = 0;
+  std::uint32_t in_sync = 0;     // replicas, of the partition that has the fewest
+  std::uint32_t leaderless = 0;  // partitions
   std::map<std::string, std::string> settings;
 };
 
@@ -61,6 +63,10 @@ struct SeenTopics {
 
 // What keeps a bridge from running on these topics, one a line, each with its remedy. Empty: nothing.
 [[nodiscard]] std::vector<std::string> find_problems(const TopicNames& names, const SeenTopics& seen);
+// The same of one topic after the other, without what the progress topic says of itself.
+[[nodiscard]] std::vector<std::string> find_problems_of_topics(const TopicNames& names, const SeenTopics& seen);
+// Why topics may take nothing although they are made well; it passes when brokers come back.
+[[nodiscard]] std::vector<std::string> find_troubles(const TopicNames& names, const SeenTopics& seen);
 // What works and is unwise.
 [[nodiscard]] std::vector<std::string> find_warnings(const TopicNames& names, const SeenTopics& seen);
 

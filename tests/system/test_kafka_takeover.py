@@ -35,34 +35,10 @@ def rig(make_rig, tmp_path, cluster):
     made = k.rig_on(cluster, make_rig, tmp_path, transaction_timeout="2s")
     made.begin(made.broker)
     made.begin(made.gateway)
-    made.partition = k.partition_of(made.gateway.gateway_id)
     yield made
     for process in [made.bridge, *made.others]:
         if process.alive:
             process.signal(signal.SIGCONT)
-
-
-
-def gateways_in_every_partition(rig):
-    """One terminal at a gateway of each partition; gateways by partition."""
-    gateways = {}
-    for partition in range(k.PROGRESS_PARTITIONS):
-        gateway = rig.gateway
-        if partition != rig.partition:
-            gateway = r.Gateway(rig.folder, rig.relay.port, gateway_id=k.gateway_id_in(partition))
-            rig.others.append(gateway)
-            rig.begin(gateway)
-        rig.tap(1, gateway=gateway)
-        gateways[partition] = gateway.gateway_id
-    return gateways
-
-
-def wait_committed(more, *bridges):
-    """Until these bridges have committed so much more, together."""
-    def committed():
-        return sum(bridge.metric("tillstream_bridge_records_committed_total") for bridge in bridges)
-    goal = r.wait_for("status", lambda: committed() + more)
-    r.wait_for(f"{more} records committed", lambda: committed() >= goal)
 
 
 def wait_all_owned(bridge, seconds=60):
@@ -165,14 +141,14 @@ def test_what_the_old_owner_left_open_is_aborted_and_cannot_be_committed_late(ri
 def test_progress_behind_a_strangers_open_transaction_is_waited_for_and_status_says_so(rig, cluster):
     rig.begin(rig.bridge)
     rig.tap(2)
-    wait_committed(20, rig.bridge)
+    k.wait_committed(20, rig.bridge)
     stranger = transactional(cluster, rig, name=f"{rig.names['progress_topic']}-stranger")
     stranger.init_transactions(30)
     stranger.begin_transaction()
     stranger.produce(rig.names["progress_topic"], b"x", key="stranger", partition=rig.partition)
     assert stranger.flush(30) == 0
     # The commits go on, behind the last stable offset.
-    wait_committed(60, rig.bridge)
+    k.wait_committed(60, rig.bridge)
     rig.bridge.kill9()
     rig.begin(rig.bridge)
 
@@ -230,12 +206,12 @@ def fence_until_told(cluster, rig):
 
 def test_who_is_fenced_leaves_the_partition_alone_until_the_group_says_that_it_is_his(rig, cluster):
     rig.begin(rig.bridge)
-    gateways_in_every_partition(rig)
+    k.gateways_in_every_partition(rig)
     wait_all_owned(rig.bridge)
     slow = SlowMember(cluster, rig)
     theirs = r.wait_for("two members", slow.joined)
     r.wait_for("what is left to the bridge", lambda: k.owned(rig.bridge) == set(range(k.PROGRESS_PARTITIONS)) - theirs)
-    wait_committed(20, rig.bridge)
+    k.wait_committed(20, rig.bridge)
     rig.partition = min(k.owned(rig.bridge))
     stranger = fence_until_told(cluster, rig)
     # As long as the group has not spoken, nobody fences the stranger back.
@@ -254,20 +230,20 @@ def test_who_is_fenced_leaves_the_partition_alone_until_the_group_says_that_it_i
 def test_a_bridge_that_wakes_up_late_writes_nothing_and_starts_no_war(rig, seed):
     zombie, heir = rig.bridge, k.another_bridge(rig, "bridge-2")
     rig.begin(zombie)
-    gateways_in_every_partition(rig)
+    k.gateways_in_every_partition(rig)
     for _ in range(2):
         wait_all_owned(zombie)
-        wait_committed(100, zombie)
+        k.wait_committed(100, zombie)
         r.time.sleep(seed.uniform(0, 0.1))
         zombie.signal(signal.SIGSTOP)
         rig.begin(heir)
         wait_all_owned(heir, SESSION_SECONDS + 10)
-        wait_committed(100, heir)
+        k.wait_committed(100, heir)
         lost = heir.metric("tillstream_bridge_partitions_lost_total")
         zombie.signal(signal.SIGCONT)
         r.wait_for("both at work", lambda: len(k.owned(zombie)) == len(k.owned(heir)) == k.PROGRESS_PARTITIONS // 2, 30)
         assert k.owned(zombie) | k.owned(heir) == set(range(k.PROGRESS_PARTITIONS))
-        wait_committed(200, zombie, heir)
+        k.wait_committed(200, zombie, heir)
         assert heir.metric("tillstream_bridge_partitions_lost_total") == lost + k.PROGRESS_PARTITIONS // 2, heir.log()[-3000:]
         assert r.get(heir.admin_port, "/healthz")[0] == 200, r.get(heir.admin_port, "/healthz")
         heir.terminate(30)
@@ -278,30 +254,30 @@ def test_an_outcome_that_is_not_known_is_looked_up_and_never_guessed(rig, line, 
     rig.bridge.tables["stream.kafka"]["bootstrap_servers"] = f"127.0.0.1:{line.port}"
     rig.bridge.config.write_text(r.toml(rig.bridge.tables))
     rig.begin(rig.bridge)
-    gateways_in_every_partition(rig)
+    k.gateways_in_every_partition(rig)
     wait_all_owned(rig.bridge)
     for mode, seconds in [("cut", 0.1), ("cut", 0.6), ("half_open", 2.5), ("cut", 0.0), ("half_open", 0.5), ("cut", 0.2)]:
         r.time.sleep(seed.uniform(0.1, 0.4))
         line.set(mode)
         r.time.sleep(seconds)
         line.set("pass")
-        wait_committed(100, rig.bridge)
+        k.wait_committed(100, rig.bridge)
     assert rig.bridge.metric("tillstream_bridge_transactions_lost_total") > 0, "no outcome was uncertain: this run proves nothing"
     rig.settle(120)
 
 
 def test_transactions_that_the_broker_times_out_are_begun_again(rig, cluster, seed):
     rig.begin(rig.bridge)
-    gateways_in_every_partition(rig)
+    k.gateways_in_every_partition(rig)
     wait_all_owned(rig.bridge)
     # Longer than a transaction may be open.
     for sleeper in (cluster.nodes[0].popen, rig.bridge.popen):
-        wait_committed(100, rig.bridge)
+        k.wait_committed(100, rig.bridge)
         r.time.sleep(seed.uniform(0, 0.2))
         sleeper.send_signal(signal.SIGSTOP)
         r.time.sleep(3.5)
         sleeper.send_signal(signal.SIGCONT)
-        wait_committed(100, rig.bridge)
+        k.wait_committed(100, rig.bridge)
     assert rig.bridge.metric("tillstream_bridge_transactions_lost_total") > 0, "no outcome was uncertain: this run proves nothing"
     rig.settle(120)
 
@@ -321,14 +297,14 @@ def test_three_two_three_bridges_only_what_moves_pauses(rig):
     bridges = [rig.bridge, k.another_bridge(rig, "bridge-2"), k.another_bridge(rig, "bridge-3")]
     for bridge in bridges:
         rig.begin(bridge)
-    gateways = gateways_in_every_partition(rig)
+    gateways = {partition: gateway.gateway_id for partition, gateway in k.gateways_in_every_partition(rig).items()}
 
     def shared_out(among):
         sets = [k.owned(bridge) for bridge in among]
         return sum(map(len, sets)) == k.PROGRESS_PARTITIONS == len(set().union(*sets)) and all(sets)
 
     r.wait_for("three at work", lambda: shared_out(bridges), 30)
-    wait_committed(100, *bridges)
+    k.wait_committed(100, *bridges)
     for leaves in (True, False):
         before = {bridge.name: k.owned(bridge) for bridge in bridges[:2]}
         losses = {bridge.name: bridge.metric(LOSSES) for bridge in bridges[:2]}
@@ -341,7 +317,7 @@ def test_three_two_three_bridges_only_what_moves_pauses(rig):
             rig.begin(dies)
             r.wait_for("three at work", lambda: shared_out(bridges), 10)
         took = r.time.time() - begun
-        wait_committed(300, *bridges[:2])
+        k.wait_committed(300, *bridges[:2])
         r.time.sleep(0.5)
         stayed = {p for bridge in bridges[:2] for p in before[bridge.name] & k.owned(bridge)}
         gaps = largest_gaps(rig, gateways.values(), begun, r.time.time())

@@ -21,14 +21,23 @@ bool speaks_of_lost_requests(std::string_view facility) {
   return facility == "REQTMOUT" || facility == "FAIL" || facility == "ERRTO";
 }
 
+// "[thrd:NAME]: what happened"
+std::string_view without_thread(std::string_view text) {
+  constexpr std::string_view border = "]: ";
+  const auto end = text.starts_with("[thrd:") ? text.find(border) : std::string_view::npos;
+  return end == std::string_view::npos ? text : text.substr(end + border.size());
+}
+
 void log_only(const rd_kafka_t* /*client*/, int /*level*/, const char* facility, const char* text) {
   platform::log::debug("librdkafka: {}: {}", facility, text);
 }
 
 void on_log(const rd_kafka_t* client, int level, const char* facility, const char* text) {
   log_only(client, level, facility, text);
-  void* const opaque = rd_kafka_opaque(client);
-  if (opaque != nullptr && speaks_of_lost_requests(facility)) static_cast<Line*>(opaque)->shake(text);
+  auto* const line = static_cast<Line*>(rd_kafka_opaque(client));
+  if (line == nullptr || !speaks_of_lost_requests(facility)) return;
+  line->shake(text);
+  if (std::string_view(facility) == "FAIL") line->fail(without_thread(text));
 }
 
 }  // namespace
@@ -36,6 +45,21 @@ void on_log(const rd_kafka_t* client, int level, const char* facility, const cha
 void Line::shake(std::string_view why) {
   platform::log::limited("kafka.line", platform::log::Level::warn, "{}", why);
   shaken_ = true;
+}
+
+void Line::fail(std::string_view why) {
+  const std::lock_guard lock(mutex_);
+  failure_ = why;
+}
+
+bool Line::failed() const {
+  const std::lock_guard lock(mutex_);
+  return !failure_.empty();
+}
+
+std::string Line::explain(std::string what) const {
+  const std::lock_guard lock(mutex_);
+  return failure_.empty() ? what : fmt::format("{}; {}", what, failure_);
 }
 
 std::expected<Conf, std::string> make_conf(const Properties& properties) {

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <expected>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,11 +40,19 @@ using Partitions = std::unique_ptr<rd_kafka_topic_partition_list_t, Destroy<rd_k
 class Line {
  public:
   void shake(std::string_view why);
+  // Why a connection failed: refused, its name unknown, no trust in its certificate, a wrong password.
+  void fail(std::string_view why);
   // Forgets what was heard; true when something was.
   bool take_shaken() { return shaken_.exchange(false); }
+  [[nodiscard]] bool failed() const;
+  // What went wrong, and how the last connection failed, if one did: a call itself says of that only that it took too
+  // long.
+  [[nodiscard]] std::string explain(std::string what) const;
 
  private:
   std::atomic<bool> shaken_ = false;
+  mutable std::mutex mutex_;
+  std::string failure_;
 };
 
 // The last value of a name counts. The error names what librdkafka does not take.
@@ -60,6 +69,11 @@ void listen(rd_kafka_conf_t* conf, Line& line);
 
 // "what: NAME (text)".
 [[nodiscard]] std::string describe(std::string_view what, rd_kafka_resp_err_t code, std::string_view text = {});
+// A reader that was assigned its partition by hand looks for its group's coordinator all the same; whether it may does
+// not matter.
+[[nodiscard]] constexpr bool is_of_no_group(rd_kafka_resp_err_t code) {
+  return code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED;
+}
 [[nodiscard]] int whole_ms(Milliseconds time);
 
 }  // namespace kafka

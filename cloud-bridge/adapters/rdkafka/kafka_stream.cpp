@@ -6,10 +6,17 @@
 #include <map>
 #include <utility>
 
+#include "cloud-bridge/adapters/rdkafka/diagnosis.hpp"
 #include "proto/base/assert.hpp"
 #include "proto/platform/log.hpp"
 
 namespace kafka {
+namespace {
+
+// Of the diagnosis: who does not answer so soon is what it is about.
+constexpr Milliseconds question_limit{2'000};
+
+}  // namespace
 
 struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   // A partition that is ours, or was until the tenure's thread has ended.
@@ -28,6 +35,8 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   stream::Owner* owner = nullptr;
   std::unique_ptr<Membership> membership;
   std::unique_ptr<Opening> opening;
+  std::unique_ptr<Diagnosis> diagnosis;
+  std::string cause;  // of what is not ours yet, as the brokers tell it
   std::uint32_t partitions = 0;
   stream::SizeLimits limits;
   base::Bytes value_prefix;
@@ -54,12 +63,16 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
     };
   }
 
+  [[nodiscard]] TopicsSettings topics_settings(Milliseconds limit) const {
+    return {
+        .properties = settings.properties, .names = settings.topics, .bridge_id = settings.bridge_id, .limit = limit};
+  }
+
   void begin_opening() {
-    opening = std::make_unique<Opening>(
-        TopicsSettings{.properties = settings.properties, .names = settings.topics, .bridge_id = settings.bridge_id},
-        settings.registry, later([](LoopSide& self, OpeningOutput output) {
-          std::visit([&](auto& kind) { self.heard(std::move(kind)); }, output);
-        }));
+    opening = std::make_unique<Opening>(topics_settings(TopicsSettings{}.limit), settings.registry,
+                                        later([](LoopSide& self, OpeningOutput output) {
+                                          std::visit([&](auto& kind) { self.heard(std::move(kind)); }, output);
+                                        }));
   }
 
   void heard(const Opened& opened) {
@@ -69,6 +82,10 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
     value_prefix = opened.value_prefix;
     sizes = opened.sizes;
     if (closing) return;
+    diagnosis =
+        std::make_unique<Diagnosis>(topics_settings(question_limit),
+                                    later([](LoopSide& self, std::string found) { self.diagnosed(std::move(found)); }));
+    diagnose();
     if (auto joined = membership->join(); !joined) counts.last_error = joined.error();
   }
 
@@ -79,9 +96,16 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
     counts.last_error = std::move(unreachable.reason);
   }
 
-  void assigned(const Assignment& assignment) {
+  void heard(Outside outside) { counts.last_error = std::move(outside.reason); }
+
+  void heard(const Assignment& assignment) {
     if (closing) return;
     member = true;
+    take_on(assignment);
+    diagnose();
+  }
+
+  void take_on(const Assignment& assignment) {
     const auto ours = [&](std::int32_t partition) {
       return std::find(assignment.partitions.begin(), assignment.partitions.end(), partition) !=
              assignment.partitions.end();
@@ -146,6 +170,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
     one.owned = true;
     one.committing = false;
     one.generation = output.generation;
+    diagnose();
     owner->on_owned(named(partition), std::move(output.progress));
   }
 
@@ -153,6 +178,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
     counts.last_error = fmt::format("partition {}: {}", partition, output.reason);
     Held& one = held.at(partition);
     if (!one.dropped) lost(partition, one, std::move(output.reason));
+    diagnose();
   }
 
   void heard(std::int32_t partition, Committed output) {
@@ -168,7 +194,27 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
     const auto again = held.at(partition).again;
     held.erase(partition);
     if (again && !closing) begin_tenure(partition, *again);
+    diagnose();
     if (closing) finish_close();
+  }
+
+  [[nodiscard]] bool works() const {
+    return member && std::all_of(held.begin(), held.end(), [](const auto& entry) {
+             return entry.second.owned || (entry.second.dropped && !entry.second.again);
+           });
+  }
+
+  // What keeps a partition from being ours is asked for while there is one.
+  void diagnose() {
+    const bool wanted = !closing && !works();
+    if (!wanted) cause.clear();
+    diagnosis->want(wanted);
+  }
+
+  void diagnosed(std::string found) {
+    if (closing || works()) return;
+    if (!found.empty()) platform::log::limited("kafka.cause", platform::log::Level::warn, "kafka: {}", found);
+    cause = std::move(found);
   }
 
   void close(std::function<void()> done) {
@@ -196,17 +242,34 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   }
 };
 
+std::expected<void, std::string> make_clients(const KafkaStreamSettings& settings) {
+  const auto member = Membership::make({.properties = settings.properties,
+                                        .group = settings.topics.progress,
+                                        .topic = settings.topics.progress,
+                                        .member = settings.bridge_id,
+                                        .session_timeout = settings.session_timeout},
+                                       [](const MembershipOutput&) {});
+  if (!member) return std::unexpected(member.error());
+  const auto producer = Producer::make({.properties = settings.properties,
+                                        .transactional_id = settings.topics.progress,
+                                        .topics = settings.topics,
+                                        .transaction_limit = settings.transaction_limit});
+  if (!producer) return std::unexpected(producer.error());
+  return {};
+}
+
 std::expected<std::unique_ptr<KafkaStream>, std::string> KafkaStream::start(KafkaStreamSettings settings,
                                                                             stream::Post post) {
   auto loop = std::make_shared<LoopSide>(std::move(settings), std::move(post));
   const auto& own = loop->settings;
-  auto membership =
-      Membership::make({.properties = own.properties,
-                        .group = own.topics.progress,
-                        .topic = own.topics.progress,
-                        .member = own.bridge_id,
-                        .session_timeout = own.session_timeout},
-                       loop->later([](LoopSide& self, const Assignment& assignment) { self.assigned(assignment); }));
+  auto membership = Membership::make({.properties = own.properties,
+                                      .group = own.topics.progress,
+                                      .topic = own.topics.progress,
+                                      .member = own.bridge_id,
+                                      .session_timeout = own.session_timeout},
+                                     loop->later([](LoopSide& self, MembershipOutput output) {
+                                       std::visit([&](auto& kind) { self.heard(std::move(kind)); }, output);
+                                     }));
   if (!membership) return std::unexpected(membership.error());
   loop->membership = std::move(*membership);
   return std::unique_ptr<KafkaStream>(new KafkaStream(std::move(loop)));
@@ -214,6 +277,7 @@ std::expected<std::unique_ptr<KafkaStream>, std::string> KafkaStream::start(Kafk
 
 KafkaStream::~KafkaStream() {
   loop_->opening.reset();
+  loop_->diagnosis.reset();
   // Tenures speak of the membership.
   loop_->held.clear();
   loop_->membership.reset();
@@ -256,6 +320,7 @@ stream::Status KafkaStream::status() const {
     if (one.owned) continue;
     share.reason = one.tenure->status().last_error;
     if (share.reason.empty()) share.reason = "being taken";
+    if (!loop_->cause.empty()) share.reason += "; " + loop_->cause;
     status.last_error = fmt::format("partition {}: {}", partition, share.reason);
   }
   status.up = loop_->member && std::all_of(shares.begin(), shares.end(), [](const auto& share) { return share.owned; });

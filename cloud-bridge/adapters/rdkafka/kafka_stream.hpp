@@ -36,6 +36,10 @@ struct KafkaStreamSettings {
   std::function<void(std::vector<std::string> problems)> refused;
 };
 
+// Makes one client of each kind and lets it go: whether librdkafka takes the operator's properties, and the files that
+// they name. Connects to nobody that it would wait for.
+[[nodiscard]] std::expected<void, std::string> make_clients(const KafkaStreamSettings& settings);
+
 class KafkaStream final : public stream::Stream {
  public:
   static std::expected<std::unique_ptr<KafkaStream>, std::string> start(KafkaStreamSettings settings,

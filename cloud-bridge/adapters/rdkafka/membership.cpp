@@ -61,8 +61,9 @@ void Membership::attend() {
     }
     const Message message(rd_kafka_consumer_poll(client_.get(), whole_ms(poll_wait)));
     if (message && message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      platform::log::limited("kafka.group", platform::log::Level::warn, "{}",
-                             describe(settings_.group, message->err, rd_kafka_message_errstr(message.get())));
+      std::string reason = describe("group " + settings_.group, message->err, rd_kafka_message_errstr(message.get()));
+      platform::log::limited("kafka.group", platform::log::Level::warn, "{}", reason);
+      emit_(Outside{std::move(reason)});
     }
   }
   rd_kafka_consumer_close(client_.get());

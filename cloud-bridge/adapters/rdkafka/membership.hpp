@@ -18,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <variant>
 #include <vector>
 
 #include "cloud-bridge/adapters/rdkafka/client.hpp"
@@ -29,6 +30,12 @@ struct Assignment {
   std::vector<std::int32_t> partitions;
 };
 
+// The group does not take us, or not any more; it is tried again.
+struct Outside {
+  std::string reason;
+};
+using MembershipOutput = std::variant<Assignment, Outside>;
+
 struct MembershipSettings {
   Properties properties;  // the operator's
   std::string group;
@@ -39,7 +46,7 @@ struct MembershipSettings {
 
 class Membership {
  public:
-  using Emit = std::function<void(Assignment)>;
+  using Emit = std::function<void(MembershipOutput)>;
 
   static std::expected<std::unique_ptr<Membership>, std::string> make(MembershipSettings settings, Emit emit);
   Membership(const Membership&) = delete;

@@ -28,7 +28,10 @@ OpeningOutput look(const TopicsSettings& settings) {
   if (auto problems = stream::find_problems(settings.names, *seen); !problems.empty())
     return Refused{std::move(problems)};
   auto missing = find_missing_rights(settings);
-  if (!missing) return Unreachable{missing.error()};
+  if (!missing) {
+    const std::string cause = find_cause(settings);
+    return Unreachable{missing.error() + (cause.empty() ? "" : "; ") + cause};
+  }
   if (!missing->empty()) return Refused{std::move(*missing)};
   return Opened{.partitions = seen->progress.partitions,
                 .limits = {.record_bytes = stream::record_bytes_max(seen->events),

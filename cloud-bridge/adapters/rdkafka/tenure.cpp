@@ -101,7 +101,6 @@ void Tenure::take() {
     owned_ = true;
     generation_ = generation_.next();
     owned.generation = generation_;
-    backoff_ = Milliseconds(0);
   }
   emit_(std::move(owned));
 }
@@ -149,7 +148,12 @@ bool Tenure::commit(const Submitted& submitted) {
   const Ended ended = producers_.at(turn_)->commit(submitted.transaction);
   turn_ = (turn_ + 1) % kTurns;
   const bool done = ended.ending == Ending::done;
-  if (done) emit_(Committed{submitted.id});
+  if (done) {
+    emit_(Committed{submitted.id});
+    // Not before: what is taken and then cannot be written to would be taken again and again without a pause.
+    const std::lock_guard lock(mutex_);
+    backoff_ = Milliseconds(0);
+  }
   if (!done || ended.spent) lose(ended);
   return done;
 }

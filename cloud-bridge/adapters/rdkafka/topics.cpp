@@ -1,10 +1,12 @@
 #include "cloud-bridge/adapters/rdkafka/topics.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <memory>
 #include <thread>
 
 namespace kafka {
@@ -19,7 +21,10 @@ using Options = std::unique_ptr<rd_kafka_AdminOptions_t, Destroy<rd_kafka_AdminO
 constexpr std::array kRoles{stream::TopicRole::events, stream::TopicRole::gateways, stream::TopicRole::progress,
                             stream::TopicRole::dead_letters};
 constexpr std::string_view kCheckKey = "#check";
+constexpr const char* kAskersGroup = "tillstream-topics";
 constexpr Milliseconds settling_pause{50};
+constexpr Milliseconds question_slice{2'000};
+constexpr Milliseconds flush_slice{100};
 
 const std::string& name_of(const stream::TopicNames& names, stream::TopicRole role) {
   switch (role) {
@@ -35,9 +40,16 @@ const std::string& name_of(const stream::TopicNames& names, stream::TopicRole ro
   return names.dead_letters;
 }
 
-std::expected<Handle, std::string> make_asker(const Properties& given) {
+// A client and what it hears.
+struct Asker {
+  std::unique_ptr<Line> line = std::make_unique<Line>();
+  Handle client;  // behind the line: its threads write there
+};
+
+// `group` is asked about at most; it is never joined.
+std::expected<Asker, std::string> make_asker(const Properties& given, const std::string& group) {
   Properties properties = given;
-  properties.insert(properties.end(), {{"group.id", "tillstream-topics"},
+  properties.insert(properties.end(), {{"group.id", group},
                                        {"enable.auto.commit", "false"},
                                        {"enable.partition.eof", "true"},
                                        {"isolation.level", "read_uncommitted"},
@@ -45,13 +57,24 @@ std::expected<Handle, std::string> make_asker(const Properties& given) {
                                        {"socket.nagle.disable", "true"}});
   auto conf = make_conf(properties);
   if (!conf) return std::unexpected(conf.error());
-  return make_client(RD_KAFKA_CONSUMER, std::move(*conf));
+  Asker asker;
+  listen(conf->get(), *asker.line);
+  auto client = make_client(RD_KAFKA_CONSUMER, std::move(*conf));
+  if (!client) return std::unexpected(client.error());
+  asker.client = std::move(*client);
+  return asker;
 }
 
 bool is_unreachable(rd_kafka_resp_err_t code) {
   return code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
          code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__RESOLVE ||
          code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE || code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
+}
+
+bool is_a_right(rd_kafka_resp_err_t code) {
+  return code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+         code == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED ||
+         code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED || code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
 }
 
 void note_metadata(stream::SeenTopic& seen, const rd_kafka_metadata_topic& topic) {
@@ -62,15 +85,25 @@ void note_metadata(stream::SeenTopic& seen, const rd_kafka_metadata_topic& topic
   }
   seen.exists = true;
   seen.partitions = static_cast<std::uint32_t>(topic.partition_cnt);
-  for (int i = 0; i < topic.partition_cnt; ++i)
-    seen.replication = std::max(seen.replication, static_cast<std::uint32_t>(topic.partitions[i].replica_cnt));
+  for (int i = 0; i < topic.partition_cnt; ++i) {
+    const auto& partition = topic.partitions[i];
+    const auto in_sync = static_cast<std::uint32_t>(partition.isr_cnt);
+    seen.replication = std::max(seen.replication, static_cast<std::uint32_t>(partition.replica_cnt));
+    seen.in_sync = i == 0 ? in_sync : std::min(seen.in_sync, in_sync);
+    seen.leaderless += partition.leader < 0 ? 1 : 0;
+  }
 }
 
-std::expected<void, std::string> ask_metadata(rd_kafka_t* client, const std::string& name, stream::SeenTopic& seen,
+// A call waits its whole time, also for brokers that have refused us already: then the rest of it is not waited for.
+std::expected<void, std::string> ask_metadata(const Asker& asker, const std::string& name, stream::SeenTopic& seen,
                                               Milliseconds limit) {
-  const Topic topic(rd_kafka_topic_new(client, name.c_str(), nullptr));
+  const Topic topic(rd_kafka_topic_new(asker.client.get(), name.c_str(), nullptr));
   const struct rd_kafka_metadata* metadata = nullptr;
-  const auto code = rd_kafka_metadata(client, 0, topic.get(), &metadata, whole_ms(limit));
+  rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+  const auto until = Clock::now() + limit;
+  do {
+    code = rd_kafka_metadata(asker.client.get(), 0, topic.get(), &metadata, whole_ms(std::min(limit, question_slice)));
+  } while (is_unreachable(code) && !asker.line->failed() && Clock::now() < until);
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return std::unexpected(describe("the brokers' metadata", code));
   if (metadata->topic_cnt == 1) note_metadata(seen, metadata->topics[0]);
   rd_kafka_metadata_destroy(metadata);
@@ -111,36 +144,53 @@ std::expected<void, std::string> ask_settings(rd_kafka_t* client, const std::str
   return {};
 }
 
+std::expected<stream::SeenTopics, std::string> ask_topics(const Asker& asker, const TopicsSettings& settings) {
+  stream::SeenTopics seen;
+  for (const auto role : kRoles) {
+    const std::string& name = name_of(settings.names, role);
+    stream::SeenTopic& topic = seen.of(role);
+    if (auto asked = ask_metadata(asker, name, topic, settings.limit); !asked) return std::unexpected(asked.error());
+    if (!topic.exists) continue;
+    if (auto asked = ask_settings(asker.client.get(), name, topic, settings.limit); !asked)
+      return std::unexpected(asked.error());
+  }
+  return seen;
+}
+
+struct Refusal {
+  rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+  std::string text;
+};
+
 // It is the first record that was ever written to the partition, and compaction keeps the order. Whether its
 // transaction is finished already does not matter: it says the same either way.
-std::expected<std::optional<std::uint32_t>, std::string> ask_layout(rd_kafka_t* client, const std::string& topic,
-                                                                    Milliseconds limit) {
+std::expected<std::optional<std::uint32_t>, Refusal> ask_layout(rd_kafka_t* client, const std::string& topic,
+                                                                Milliseconds limit) {
   const auto from = one_partition(topic, 0, RD_KAFKA_OFFSET_BEGINNING);
   if (const auto code = rd_kafka_assign(client, from.get()); code != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return std::unexpected(describe("assign", code));
+    return std::unexpected(Refusal{.code = code, .text = describe("assign", code)});
   const auto until = Clock::now() + limit;
   while (Clock::now() < until) {
     const Message message(rd_kafka_consumer_poll(client, whole_ms(Milliseconds(100))));
-    if (!message || is_unreachable(message->err)) continue;
+    if (!message || is_unreachable(message->err) || is_of_no_group(message->err)) continue;
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) return std::nullopt;
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) return std::unexpected(describe("topic " + topic, message->err));
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return std::unexpected(Refusal{.code = message->err, .text = describe("topic " + topic, message->err)});
     if (std::string_view(static_cast<const char*>(message->key), message->key_len) != stream::kLayoutKey)
       return std::nullopt;
     return stream::parse_layout({static_cast<const char*>(message->payload), message->len});
   }
-  return std::unexpected(fmt::format("topic {}: its first record cannot be read within {} ms", topic, limit.count()));
+  return std::unexpected(
+      Refusal{.code = RD_KAFKA_RESP_ERR__TIMED_OUT,
+              .text = fmt::format("topic {}: its first record cannot be read within {} ms", topic, limit.count())});
 }
 
 // --- a transaction of our own, for checks and for the layout ---
 
-struct Sent {
-  std::string topic;
-  rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-};
-using Reports = std::vector<Sent>;
+using Reports = std::vector<rd_kafka_resp_err_t>;
 
 void on_report(rd_kafka_t* /*client*/, const rd_kafka_message_t* message, void* opaque) {
-  static_cast<Reports*>(opaque)->push_back({.topic = rd_kafka_topic_name(message->rkt), .code = message->err});
+  static_cast<Reports*>(opaque)->push_back(message->err);
 }
 
 std::expected<Handle, std::string> make_writer(const TopicsSettings& settings, Reports& reports) {
@@ -165,12 +215,6 @@ std::expected<void, std::string> put(rd_kafka_t* client, const std::string& topi
 
 std::string told(std::string_view what, const rd_kafka_error_t* error) {
   return describe(what, rd_kafka_error_code(error), rd_kafka_error_string(error));
-}
-
-bool is_a_right(rd_kafka_resp_err_t code) {
-  return code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
-         code == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED ||
-         code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED || code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
 }
 
 std::expected<void, std::string> begin(rd_kafka_t* client) {
@@ -250,10 +294,11 @@ std::expected<bool, std::string> create(rd_kafka_t* client, const stream::TopicP
 }
 
 // Also of a topic that somebody else has made, or we before we were interrupted; not once it holds anything.
-std::expected<void, std::string> ensure_layout(rd_kafka_t* client, const TopicsSettings& settings) {
+std::expected<void, std::string> ensure_layout(const Asker& asker, const TopicsSettings& settings) {
+  rd_kafka_t* const client = asker.client.get();
   stream::SeenTopic seen;
   for (const auto until = Clock::now() + settings.limit; !seen.exists;) {
-    if (auto asked = ask_metadata(client, settings.names.progress, seen, settings.limit); !asked) return asked;
+    if (auto asked = ask_metadata(asker, settings.names.progress, seen, settings.limit); !asked) return asked;
     if (seen.exists) break;
     if (Clock::now() >= until) return std::unexpected(fmt::format("topic {} does not appear", settings.names.progress));
     std::this_thread::sleep_for(settling_pause);
@@ -263,70 +308,145 @@ std::expected<void, std::string> ensure_layout(rd_kafka_t* client, const TopicsS
   return *untouched ? write_layout(settings, seen.partitions) : std::expected<void, std::string>();
 }
 
+// Beginning a transaction twice is refused, and harmless; of one that has failed the refusal says why.
+bool lacks_a_right(rd_kafka_t* client) {
+  const Error error(rd_kafka_begin_transaction(client));
+  return error && is_a_right(rd_kafka_error_code(error.get()));
+}
+
+enum class Lack : std::uint8_t { nothing, transactional_id, topic };
+
+// What a transaction over these topics lacks. By a client of its own: one whose transaction has failed for want of a
+// right cannot always begin another.
+std::expected<Lack, std::string> try_to_write(const TopicsSettings& settings, const std::vector<std::string>& topics) {
+  Reports reports;
+  const auto writer = make_writer(settings, reports);
+  if (!writer) return std::unexpected(writer.error());
+  rd_kafka_t* const client = writer->get();
+  const int limit = whole_ms(settings.limit);
+  if (const Error error(rd_kafka_init_transactions(client, limit)); error) {
+    if (is_a_right(rd_kafka_error_code(error.get()))) return Lack::transactional_id;
+    return std::unexpected(told("init_transactions", error.get()));
+  }
+  if (auto begun = begin(client); !begun) return std::unexpected(begun.error());
+  for (const std::string& topic : topics) {
+    if (auto done = put(client, topic, 0, kCheckKey, ""); !done) return std::unexpected(done.error());
+  }
+  bool refused = false;
+  for (const auto until = Clock::now() + settings.limit; !refused && Clock::now() < until;) {
+    if (rd_kafka_flush(client, whole_ms(flush_slice)) == RD_KAFKA_RESP_ERR_NO_ERROR) break;
+    refused = lacks_a_right(client);
+  }
+  refused = refused || lacks_a_right(client) || std::any_of(reports.begin(), reports.end(), is_a_right);
+  const Error aborted(rd_kafka_abort_transaction(client, limit));
+  if (refused) return Lack::topic;
+  const auto failed = std::find_if(reports.begin(), reports.end(), [](auto code) { return code != 0; });
+  if (failed != reports.end()) return std::unexpected(describe("writing to the topics", *failed));
+  if (reports.size() < topics.size())
+    return std::unexpected(describe("writing to the topics", RD_KAFKA_RESP_ERR__TIMED_OUT));
+  // Left open it would hold up the readers.
+  if (aborted) return std::unexpected(told("abort_transaction", aborted.get()));
+  return Lack::nothing;
+}
+
+std::expected<std::vector<std::string>, std::string> find_missing_rights_to_write(const TopicsSettings& settings) {
+  std::vector<std::string> topics;
+  for (const auto role : kRoles) topics.push_back(name_of(settings.names, role));
+  const auto all = try_to_write(settings, topics);
+  if (!all) return std::unexpected(all.error());
+  std::vector<std::string> missing;
+  if (*all == Lack::nothing) return missing;
+  if (*all == Lack::transactional_id) {
+    missing.push_back(
+        fmt::format("no right to write with transactional ids that begin with {}-: grant Write and Describe on them",
+                    settings.names.progress));
+    return missing;
+  }
+  // A transaction that fails does not say by which topic.
+  for (const std::string& topic : topics) {
+    const auto one = try_to_write(settings, {topic});
+    if (!one) return std::unexpected(one.error());
+    if (*one != Lack::nothing)
+      missing.push_back(fmt::format("no right to write to topic {}: grant Write on it", topic));
+  }
+  return missing;
+}
+
+// By an offset that means nothing. A group that has members refuses it otherwise: whose it is does not matter.
+std::expected<bool, std::string> may_join(const TopicsSettings& settings) {
+  const std::string& name = settings.names.progress;
+  const auto asker = make_asker(settings.properties, name);
+  if (!asker) return std::unexpected(asker.error());
+  rd_kafka_t* const client = asker->client.get();
+  const Queue answers(rd_kafka_queue_new(client));
+  const auto offsets = one_partition(name, 0, 0);
+  rd_kafka_resp_err_t code = rd_kafka_commit_queue(client, offsets.get(), answers.get(), nullptr, nullptr);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return std::unexpected(describe("group " + name, code));
+  for (const auto until = Clock::now() + settings.limit; Clock::now() < until;) {
+    // Who may not even look for the coordinator hears that here.
+    const Message message(rd_kafka_consumer_poll(client, 0));
+    if (message && message->err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED) return false;
+    const Event answer(rd_kafka_queue_poll(answers.get(), whole_ms(settling_pause)));
+    if (!answer) continue;
+    code = rd_kafka_event_error(answer.get());
+    if (is_unreachable(code)) return std::unexpected(asker->line->explain(describe("group " + name, code)));
+    return !is_a_right(code);
+  }
+  return std::unexpected(asker->line->explain(describe("group " + name, RD_KAFKA_RESP_ERR__TIMED_OUT)));
+}
+
 }  // namespace
 
 std::expected<stream::SeenTopics, std::string> inspect_topics(const TopicsSettings& settings) {
-  const auto client = make_asker(settings.properties);
-  if (!client) return std::unexpected(client.error());
-  stream::SeenTopics seen;
-  for (const auto role : kRoles) {
-    const std::string& name = name_of(settings.names, role);
-    if (auto asked = ask_metadata(client->get(), name, seen.of(role), settings.limit); !asked)
-      return std::unexpected(asked.error());
-    if (!seen.of(role).exists) continue;
-    if (auto asked = ask_settings(client->get(), name, seen.of(role), settings.limit); !asked)
-      return std::unexpected(asked.error());
-  }
-  if (seen.progress.exists) {
-    auto layout = ask_layout(client->get(), settings.names.progress, settings.limit);
-    if (!layout) return std::unexpected(layout.error());
-    seen.recorded_partitions = *layout;
+  const auto asker = make_asker(settings.properties, kAskersGroup);
+  if (!asker) return std::unexpected(asker.error());
+  rd_kafka_t* const client = asker->client.get();
+  auto seen = ask_topics(*asker, settings);
+  if (!seen) return std::unexpected(asker->line->explain(seen.error()));
+  if (!seen->progress.exists) return seen;
+  auto layout = ask_layout(client, settings.names.progress, settings.limit);
+  if (!layout && !is_a_right(layout.error().code)) return std::unexpected(asker->line->explain(layout.error().text));
+  if (!layout) {
+    seen->progress.error = "no right to read it: grant Read on it";
+  } else {
+    seen->recorded_partitions = *layout;
   }
   return seen;
 }
 
+std::string find_cause(const TopicsSettings& settings) {
+  const auto asker = make_asker(settings.properties, kAskersGroup);
+  if (!asker) return asker.error();
+  const auto seen = ask_topics(*asker, settings);
+  if (!seen) return asker->line->explain(seen.error());
+  auto lines = stream::find_problems_of_topics(settings.names, *seen);
+  for (std::string& trouble : stream::find_troubles(settings.names, *seen)) lines.push_back(std::move(trouble));
+  return fmt::format("{}", fmt::join(lines, "; "));
+}
+
 std::expected<std::vector<std::string>, std::string> find_missing_rights(const TopicsSettings& settings) {
-  Reports reports;
-  const auto client = make_writer(settings, reports);
-  if (!client) return std::unexpected(client.error());
-  const int limit = whole_ms(settings.limit);
-  if (const Error error(rd_kafka_init_transactions(client->get(), limit)); error) {
-    if (!is_a_right(rd_kafka_error_code(error.get()))) return std::unexpected(told("init_transactions", error.get()));
-    return std::vector{
-        fmt::format("no right to write with transactional ids that begin with {}-: grant Write and "
-                    "Describe on them",
-                    settings.names.progress)};
-  }
-  if (auto begun = begin(client->get()); !begun) return std::unexpected(begun.error());
-  for (const auto role : kRoles) {
-    if (auto done = put(client->get(), name_of(settings.names, role), 0, kCheckKey, ""); !done)
-      return std::unexpected(done.error());
-  }
-  rd_kafka_flush(client->get(), limit);
-  std::vector<std::string> missing;
-  for (const Sent& sent : reports) {
-    if (is_a_right(sent.code))
-      missing.push_back(fmt::format("no right to write to topic {}: grant Write on it", sent.topic));
-  }
-  const Error aborted(rd_kafka_abort_transaction(client->get(), limit));
-  // Left open it would hold up the readers; without a right it cannot be ended in order, and that is said already.
-  if (aborted && missing.empty()) return std::unexpected(told("abort_transaction", aborted.get()));
+  auto missing = find_missing_rights_to_write(settings);
+  if (!missing) return missing;
+  const auto group = may_join(settings);
+  if (!group) return std::unexpected(group.error());
+  if (!*group) missing->push_back(fmt::format("no right to be in group {}: grant Read on it", settings.names.progress));
   return missing;
 }
 
 std::expected<std::vector<std::string>, std::string> create_topics(const TopicsSettings& settings,
                                                                    const std::vector<stream::TopicPlan>& plans) {
-  const auto client = make_asker(settings.properties);
-  if (!client) return std::unexpected(client.error());
+  const auto asker = make_asker(settings.properties, kAskersGroup);
+  if (!asker) return std::unexpected(asker.error());
+  rd_kafka_t* const client = asker->client.get();
   std::vector<std::string> done;
   for (const auto& plan : plans) {
-    const auto made = create(client->get(), plan, settings.limit);
-    if (!made) return std::unexpected(made.error());
+    const auto made = create(client, plan, settings.limit);
+    if (!made) return std::unexpected(asker->line->explain(made.error()));
     done.push_back(
         *made ? fmt::format("topic {}: made, {} partitions, {} replicas", plan.name, plan.partitions, plan.replication)
               : fmt::format("topic {}: is there, left as it is", plan.name));
     if (plan.role != stream::TopicRole::progress) continue;
-    if (auto written = ensure_layout(client->get(), settings); !written) return std::unexpected(written.error());
+    if (auto written = ensure_layout(*asker, settings); !written) return std::unexpected(written.error());
   }
   return done;
 }

@@ -23,8 +23,12 @@ struct TopicsSettings {
 // The error: the brokers cannot be asked now. What they refuse to tell stands in the answer.
 [[nodiscard]] std::expected<stream::SeenTopics, std::string> inspect_topics(const TopicsSettings& settings);
 
-// Rights to write that this bridge lacks, in words with their remedy. Found by a transaction that puts one record into
-// each topic and is aborted, so that no reader of committed data sees it. The error as above.
+// Why topics that were fit take nothing at this moment, in words: brokers that do not answer and why, partitions
+// without a leader, too few replicas in sync, a right that is gone. Empty: nothing is to be seen.
+[[nodiscard]] std::string find_cause(const TopicsSettings& settings);
+
+// Rights to write, and to be in the group, that this bridge lacks, in words with their remedy. Found by a transaction
+// that puts one record into each topic and is aborted, so that no reader of committed data sees it. The error as above.
 [[nodiscard]] std::expected<std::vector<std::string>, std::string> find_missing_rights(const TopicsSettings& settings);
 
 // Makes what is missing, and leaves what is there as it is; a progress topic that is made here is told its partitions.

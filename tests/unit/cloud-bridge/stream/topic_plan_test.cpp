@@ -56,6 +56,23 @@ TEST_CASE("topics: progress is kept by compaction alone, in small segments that 
   }
 }
 
+TEST_CASE(
+    "topics: replicas that are missing are a trouble when a topic needs them, and brokers that lead nothing always") {
+  auto seen = as_planned();
+  for (const auto role : {TopicRole::events, TopicRole::gateways, TopicRole::progress, TopicRole::dead_letters})
+    seen.of(role).in_sync = 3;
+  CHECK(stream::find_troubles(names, seen).empty());
+  seen.events.in_sync = 2;
+  CHECK(stream::find_troubles(names, seen).empty());
+  seen.events.in_sync = 1;
+  CHECK(says(stream::find_troubles(names, seen),
+             "topic e: not enough replicas in sync: 1 of 3, min.insync.replicas is 2"));
+  seen.events.settings.clear();
+  CHECK(says(stream::find_troubles(names, seen), "topic e: 1 of 3 replicas are in sync"));
+  seen.progress.leaderless = 2;
+  CHECK(says(stream::find_troubles(names, seen), "topic p: 2 of 16 partitions have no leader"));
+}
+
 TEST_CASE("topics: a missing topic is named with its remedy") {
   for (const auto role : {TopicRole::events, TopicRole::gateways, TopicRole::progress, TopicRole::dead_letters}) {
     auto seen = as_planned();
