@@ -75,8 +75,9 @@ std::vector<Reason> alarms(const Snapshot& snapshot) {
   std::vector<Reason> reasons;
   if (snapshot.quarantined_total > 0) {
     reasons.push_back(
-        {"gateways_quarantined",
-         fmt::format("{} gateway id(s) are used by two live boxes and are quarantined", snapshot.quarantined_total)});
+        {"gateways_quarantined", fmt::format("{} gateway id(s) are quarantined: each is used by two live boxes, or a "
+                                             "second bridge with a stream of its own works on this broker",
+                                             snapshot.quarantined_total)});
   }
   return reasons;
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "firmware-gateway/app/command_line.hpp"
+#include "firmware-gateway/app/program.hpp"
 #include "proto/base/text.hpp"
 
 namespace app {
@@ -32,10 +33,13 @@ constexpr std::string_view footer =
 constexpr std::array<std::string_view, 7> words = {"run", "check", "status", "journal", "verify", "salvage", "export"};
 
 constexpr std::array<std::string_view, 2> flags = {"--config", "--help"};
+// Before any command.
+constexpr std::array<std::string_view, 2> first_flags = {"--help", "--version"};
 
 // A flag that nobody knows is always told the nearest one: they are few. A word only when it is near.
-std::string_view known_near(std::string_view word) {
-  return word.starts_with('-') ? base::closest(word, flags) : base::nearest(word, words);
+std::string_view known_near(std::string_view word, bool first) {
+  if (!word.starts_with('-')) return base::nearest(word, words);
+  return base::closest(word, first ? first_flags : flags);
 }
 
 // "did you mean …": for the first word on the line that nobody knows.
@@ -47,7 +51,7 @@ std::string suggestion(int argc, const char* const* argv) {
       if (word == "--config") ++i;
       continue;
     }
-    const std::string_view near = known_near(word);
+    const std::string_view near = known_near(word, i == 1);
     if (!near.empty()) return fmt::format("; '{}' is not known, did you mean '{}'?", word, near);
   }
   return {};
@@ -61,6 +65,7 @@ std::variant<Command, Message> parse_command_line(int argc, const char* const* a
       "stream.",
       "tillstream-gateway");
   cli.footer(std::string(footer));
+  cli.set_version_flag("--version", std::string(version));
   cli.require_subcommand(1);
   Command command;
   const auto add = [&](CLI::App& parent, const char* name, const char* help, Action action) {
@@ -84,6 +89,8 @@ std::variant<Command, Message> parse_command_line(int argc, const char* const* a
     const CLI::App* asked = &cli;
     while (!asked->get_subcommands().empty()) asked = asked->get_subcommands().front();
     return Message{.text = asked->help(), .exit_status = 0};
+  } catch (const CLI::CallForVersion& asked) {
+    return Message{.text = fmt::format("{}\n", asked.what()), .exit_status = 0};
   } catch (const CLI::ParseError& error) {
     return Message{.text = fmt::format("tillstream-gateway: {}{}\nSee tillstream-gateway --help.\n", error.what(),
                                        suggestion(argc, argv)),

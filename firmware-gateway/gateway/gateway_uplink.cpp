@@ -26,7 +26,8 @@ std::string_view text_of(handoff::AlarmKind kind) {
     case handoff::AlarmKind::image_restored:
       return "the stream is ahead of this journal: an old disk image was restored, or another box uses this id";
     case handoff::AlarmKind::quarantined:
-      return "two live boxes use this gateway id: the bridge takes nothing until only one is left";
+      return "two live boxes use this gateway id, or two bridges with streams of their own work on the broker: "
+             "nothing is taken until only one is left";
     case handoff::AlarmKind::upgrade_bridge:
       return "the bridge does not know the schema of these events: upgrade the bridge";
   }

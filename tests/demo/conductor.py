@@ -28,7 +28,7 @@ from ledger import audit
 from page_server import CannotServe, PageServer
 from readers import Crm, Marketing, Reader, Statement
 from receipt import receipt
-from rig import CannotStart, Rig
+from rig import CannotStart, Rig, last_words
 from scene import Scene
 from tills import SHOPS, CardResolver, Customers, Till
 from workshop import Workshop
@@ -120,7 +120,7 @@ class Conductor:
             if folder.exists() and not os.access(folder, os.W_OK):
                 raise Failed(f"no permission to write in {folder}: become its owner (sudo chown -R \"$USER\" {folder}), "
                              "or clone the repository to a folder of your own")
-        workshop = Workshop(ROOT, self._on_progress)
+        workshop = Workshop(ROOT, self._on_progress, self._options.kafka)
         workshop.start()
         try:
             while (status := workshop.status()) is None:
@@ -146,7 +146,7 @@ class Conductor:
     def _start(self) -> None:
         self._board.show(phase="starting")
         folder = Path(self._options.bin or ROOT / "build/release/bin").resolve()
-        self._rig = rig = Rig(folder)
+        self._rig = rig = Rig(folder, self._options.kafka)
         rig.start(lambda line: self._board.show(build={"step": "starting", "done": 0, "total": 0, "line": line}),
                   lambda: self._signals > 0)
         if self._signals:
@@ -239,8 +239,8 @@ class Conductor:
     def _audit(self):
         try:
             return audit(self._scene.keys(), self._rig.stream_rows())
-        except Exception as error:  # noqa: BLE001: whatever ails the file, the receipt must say it
-            self._notes.append(f"stream.db: {error}")
+        except Exception as error:  # noqa: BLE001: whatever ails it, the receipt must say it
+            self._notes.append(f"the stream: {error}")
             return None
 
     def _end_parts(self) -> None:
@@ -340,7 +340,7 @@ class Conductor:
         self._crashes += 1
         note = f"{part.name} ended by itself, status {part.exit_status}"
         self._notes.append(note)
-        say(f"\n{note}; started again\n{part.last_words()}")
+        say(f"\n{note}; started again\n{last_words(part)}")
         if self._crashes > CRASHES_MAX:
             raise Failed(f"parts ended by themselves {self._crashes} times; the last one: {note}")
         self._scene.on_disturbance(False)
@@ -357,7 +357,7 @@ class Conductor:
     def _show_readers(self) -> None:
         self._board.show(readers=[
             {"name": name, "title": self._views[name].title, "subtitle": self._views[name].subtitle, "paused": reader.paused,
-             "position": reader.position, "taken": reader.taken, "view": self._views[name].view()}
+             "position": reader.taken, "taken": reader.taken, "view": self._views[name].view()}
             for name, reader in self._readers.items()])
 
     def _gauge(self) -> None:
@@ -395,12 +395,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
                                      allow_abbrev=False)
     parser.add_argument("--seconds", type=float, default=None, metavar="N", help="run N seconds, count, and end (default: until Ctrl-C)")
     parser.add_argument("--port", type=int, default=PORT, metavar="P", help=f"the page's port on 127.0.0.1 (default {PORT}; 0: any free one)")
+    parser.add_argument("--kafka", action="store_true", help="a real Apache Kafka as the stream, instead of the embedded one")
     parser.add_argument("--bin", default=os.environ.get("TILLSTREAM_BIN"), metavar="DIR",
                         help="run these binaries and build nothing (default: $TILLSTREAM_BIN)")
     parser.add_argument("--seed", type=int, default=None, metavar="N", help="repeat a run's purchases")
     options, strange = parser.parse_known_args(arguments)
     if strange:
-        near = difflib.get_close_matches(strange[0].partition("=")[0], ("--seconds", "--port", "--bin", "--seed", "--help"), 1, 0)
+        near = difflib.get_close_matches(strange[0].partition("=")[0], ("--seconds", "--port", "--kafka", "--bin", "--seed", "--help"), 1, 0)
         parser.error(f"unknown: {strange[0]}; the nearest known one is {near[0]}")
     if not 0 <= options.port <= 65535:
         parser.error("--port: 0 to 65535")

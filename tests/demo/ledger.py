@@ -32,7 +32,7 @@ class Tap:
     seq: int | None = None
     duplicate: bool = False
     streamed_at: float | None = None
-    position: int | None = None
+    position: str | None = None
     disturbed: bool = False  # a switch was thrown, or a queue stood, while it was on its way
 
     @property
@@ -76,7 +76,7 @@ class Ledger:
     doubled: int = 0
     unknown: int = 0
     _queue: dict[Key, Tap] = field(default_factory=dict)
-    _positions: dict[int, Key] = field(default_factory=dict)
+    _positions: dict[str, Key] = field(default_factory=dict)
 
     def tapped(self, tap: Tap) -> None:
         if tap.key in self.taps:
@@ -94,7 +94,7 @@ class Ledger:
     def saw_queue(self, length: int) -> None:
         self.longest_queue = max(self.longest_queue, length)
 
-    def streamed(self, key: Key, position: int, now: float) -> Tap | None:
+    def streamed(self, key: Key, position: str, now: float) -> Tap | None:
         """The tap when the stream shows it for the first time, else None. Reading a position again changes nothing."""
         if position in self._positions:
             return None

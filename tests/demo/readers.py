@@ -17,11 +17,11 @@ CONNECT_SECONDS = 5.0
 AGAIN_SECONDS = 0.25
 LINE_BYTES_MAX = 1024 * 1024
 
-Take = Callable[[int, dict], None]  # position, event
+Take = Callable[[str, dict], None]  # position, event
 
 
-def sse_messages(response) -> Iterator[tuple[int, str]]:
-    """(id, data) of each server-sent message that has both."""
+def sse_messages(response) -> Iterator[tuple[str, str]]:
+    """(id, data) of each server-sent message that has both. What an id says is the stream's own business."""
     identity, data = None, []
     while line := response.readline(LINE_BYTES_MAX):
         text = line.decode().rstrip("\r\n")
@@ -32,7 +32,7 @@ def sse_messages(response) -> Iterator[tuple[int, str]]:
                 yield identity, "\n".join(data)
             identity, data = None, []
         elif name == "id":
-            identity = int(value)
+            identity = value
         elif name == "data":
             data.append(value)
 
@@ -40,7 +40,7 @@ def sse_messages(response) -> Iterator[tuple[int, str]]:
 class Reader:
     def __init__(self, name: str, address: Callable[[], tuple[str, int]], take: Take) -> None:
         self.name = name
-        self.position = 0
+        self.position = ""
         self.taken = 0
         self._address = address
         self._take = take
@@ -97,7 +97,7 @@ class Reader:
                 self._socket = connection.sock
             if self.paused or self._closed.is_set():
                 return
-            headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": str(self.position)} if self.position else {})
+            headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": self.position} if self.position else {})
             connection.request("GET", "/v1/events?from=0", headers=headers)
             response = connection.getresponse()
             if response.status != 200:

@@ -48,8 +48,8 @@ def _second_opinion(audit: Audit | None) -> list[str]:
     if audit is None:
         return ["stream.db could not be read"]
     if audit.good:
-        return [_line("stream.db, read on its own", "agrees"), _line("order within each epoch", "no gap")]
-    lines = [_line("stream.db, read on its own", "disagrees")]
+        return [_line("stream, read on its own", "agrees"), _line("order within each epoch", "no gap")]
+    lines = [_line("stream, read on its own", "disagrees")]
     for name in ("missing", "doubled", "unknown"):
         keys = getattr(audit, name)
         if keys:

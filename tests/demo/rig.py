@@ -14,13 +14,16 @@ import secrets
 import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support" / "kafka"))
 
+from cluster import LIBS, Cluster
 from processes import Child, accepts, ask, free_port, until
 from relay import Relay
 
@@ -55,8 +58,9 @@ class Part(Child):
         except OSError as error:
             raise CannotStart(f"{self.name}: {self.argv[0]}: {error.strerror}; ./dev build makes it") from error
 
-    def last_words(self, lines: int = 12) -> str:
-        return "\n".join(f"  {self.name}: {line}" for line in self.log().splitlines()[-lines:])
+
+def last_words(part: Child, lines: int = 12) -> str:
+    return "\n".join(f"  {part.name}: {line}" for line in part.log().splitlines()[-lines:])
 
 
 MOSQUITTO = """\
@@ -76,14 +80,25 @@ id = "bridge-1"
 [broker]
 url = "mqtt://127.0.0.1:{broker}"
 
+[admin]
+listen = "127.0.0.1:{bridge}"
+"""
+
+EMBEDDED = """
 [stream]
 kind = "sqlite"
 
 [stream.sqlite]
 path = "{folder}/stream.db"
+"""
 
-[admin]
-listen = "127.0.0.1:{bridge}"
+KAFKA = """
+[stream]
+kind = "kafka"
+
+[stream.kafka]
+bootstrap_servers = "{kafka}"
+session_timeout = "2s"
 """
 
 GATEWAY = """\
@@ -131,9 +146,18 @@ def make_folder() -> Path:
         raise CannotStart(f"no temporary folder ({error}): free some space, or set TMPDIR to a folder you may write in") from error
 
 
+def make_kafka(folder: Path) -> Cluster:
+    if not shutil.which("java"):
+        raise CannotStart("java is not installed: apt-get install default-jre-headless")
+    if not LIBS.is_dir():
+        raise CannotStart(f"Kafka is not in {LIBS}: ./dev demo --kafka fetches it")
+    return Cluster(folder, start_new_session=True, preexec_fn=_die_with_parent)
+
+
 class Rig:
-    def __init__(self, binaries: Path) -> None:
+    def __init__(self, binaries: Path, kafka: bool = False) -> None:
         self.folder = make_folder()
+        self.kafka = make_kafka(self.folder) if kafka else None
         self.token_key = secrets.token_bytes(32)
         self._ports = {"broker": free_port(), "bridge": free_port(), "terminals": free_port(), "admin": free_port()}
         self.relay = Relay(free_port(), ("127.0.0.1", self._ports["broker"]))
@@ -144,30 +168,52 @@ class Rig:
         self.gateway = Part("gateway", [str(binaries / "tillstream-gateway"), "run", "--config", str(self.folder / "gateway.toml")],
                             self.folder)
         self.parts = (self.broker, self.bridge, self.gateway)
+        self._tool = str(binaries / "tillstream-bridge")
 
     def _write_files(self) -> None:
         (self.folder / "gateway").mkdir(mode=0o700)
         key = self.folder / "token.key"
         key.touch(mode=0o600)
         key.write_bytes(self.token_key)
-        values = self._ports | {"folder": self.folder, "relay": self.relay.port, "gateway_id": GATEWAY_ID}
-        for name, text in (("mosquitto.conf", MOSQUITTO), ("bridge.toml", BRIDGE), ("gateway.toml", GATEWAY)):
+        values = self._ports | {"folder": self.folder, "relay": self.relay.port, "gateway_id": GATEWAY_ID,
+                                "kafka": self.kafka.bootstrap if self.kafka else None}
+        for name, text in (("mosquitto.conf", MOSQUITTO), ("bridge.toml", BRIDGE + (KAFKA if self.kafka else EMBEDDED)), ("gateway.toml", GATEWAY)):
             (self.folder / name).write_text(text.format(**values))
 
     def address(self, of: str) -> tuple[str, int]:
         return "127.0.0.1", self._ports[of]
 
     def start(self, told: Callable[[str], None], stopped: Callable[[], bool]) -> None:
+        if self.kafka:
+            self._start_kafka(told, stopped)
         for part, probe in ((self.broker, self._broker_up), (self.bridge, self._bridge_up), (self.gateway, self._gateway_up)):
             told(f"starting {part.name}")
             part.start()
             self._await(part, probe, stopped)
 
-    def _await(self, part: Part, probe: Callable[[], bool], stopped: Callable[[], bool]) -> None:
+    def _start_kafka(self, told: Callable[[str], None], stopped: Callable[[], bool]) -> None:
+        told("starting kafka")
+        node = self.kafka.nodes[0]
+        node.start()
+        self._await(node, node.ready, stopped)
+        told("making the topics")
+        config = str(self.folder / "bridge.toml")
+        made = None
+
+        def make() -> bool:
+            nonlocal made
+            made = subprocess.run([self._tool, "topics", "--create", "--config", config, "--replication", "1", "--partitions", "4",
+                                   "--events-partitions", "3"], capture_output=True, text=True, check=False)
+            return made.returncode == 0
+
+        if not until(lambda: make() or stopped(), START_SECONDS):
+            raise CannotStart(f"kafka: the topics cannot be made:\n{made.stdout}{made.stderr}")
+
+    def _await(self, part: Child, probe: Callable[[], bool], stopped: Callable[[], bool]) -> None:
         if not until(lambda: probe() or stopped() or not part.alive, START_SECONDS):
-            raise CannotStart(f"{part.name} runs, but did not come up within {START_SECONDS:.0f} s:\n{part.last_words()}")
+            raise CannotStart(f"{part.name} runs, but did not come up within {START_SECONDS:.0f} s:\n{last_words(part)}")
         if not part.alive and not stopped():
-            raise CannotStart(f"{part.name} ended at once, status {part.exit_status}:\n{part.last_words()}")
+            raise CannotStart(f"{part.name} ended at once, status {part.exit_status}:\n{last_words(part)}")
 
     def _broker_up(self) -> bool:
         return accepts(self._ports["broker"])
@@ -183,13 +229,26 @@ class Rig:
         return get_json(self.address("admin"), "/v1/status")
 
     def stream_rows(self) -> list[tuple[str, str, int | None, tuple[str, str] | None]]:
-        """The stream as any SQLite tool may read it while the bridge runs: read-only."""
+        """The stream as others may read it while the bridge runs: any SQLite tool, read-only; or the topic's committed records."""
+        if self.kafka:
+            return self._topic_rows()
         connection = sqlite3.connect(f"file:{self.folder}/stream.db?mode=ro", uri=True, timeout=5)
         try:
             rows = connection.execute("SELECT gateway_id, epoch, seq, type, value FROM events ORDER BY position")
             return [(gateway, epoch, seq, None if kind == "notice" else _key(value)) for gateway, epoch, seq, kind, value in rows]
         finally:
             connection.close()
+
+    def _topic_rows(self) -> list[tuple[str, str, int | None, tuple[str, str] | None]]:
+        done = subprocess.run([self._tool, "tail", "--config", str(self.folder / "bridge.toml")], capture_output=True, text=True,
+                              timeout=60, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr.strip())
+        events = [json.loads(line) for line in done.stdout.splitlines()]
+        # Between partitions there is no order; within an epoch there is one to be shown for each terminal, and a gap is a gap.
+        events.sort(key=lambda event: (event["gateway_id"], event.get("epoch", ""), event.get("seq") or 0))
+        return [(event["gateway_id"], event.get("epoch", ""), event.get("seq"),
+                 None if event["type"] == "notice" else (event["terminal_id"], event["terminal_ref"])) for event in events]
 
     def stop(self) -> list[str]:
         """Ends every part; names those that did not heed SIGTERM."""
@@ -198,12 +257,16 @@ class Rig:
             part.ask_to_end()
             if not part.ended(END_SECONDS):
                 stubborn.append(part.name)
+        if self.kafka:
+            self.kafka.close()
         self.relay.close()
         return stubborn
 
     def kill(self) -> None:
         for part in self.parts:
             part.kill9()
+        if self.kafka:
+            self.kafka.close()
         self.relay.close()
 
     def remove(self) -> None:

@@ -28,6 +28,7 @@ class Scene:
         self._ledger = Ledger()
         self._receipts: deque[dict] = deque(maxlen=RECEIPTS_SHOWN)
         self._events: deque[dict] = deque(maxlen=EVENTS_SHOWN)
+        self._head = 0  # events that the stream has shown
         self._notices: deque[dict] = deque(maxlen=NOTICES_SHOWN)
         self._gateway: dict = {}
         self._calm = True
@@ -74,22 +75,23 @@ class Scene:
 
     # ---- the stream, as the ledger's own reader sees it ----
 
-    def on_event(self, position: int, event: dict) -> None:
+    def on_event(self, position: str, event: dict) -> None:
         with self._lock:
             now = time.monotonic()
+            self._head += 1
             tap = None
             if event.get("type") != "notice":
                 tap = self._ledger.streamed((event["terminal_id"], event["terminal_ref"]), position, now)
-            self._events.appendleft(self._row(position, event, tap))
-            changes = {"events": list(self._events), "head": position, "queue": self._queue(), "totals": self._totals()}
+            self._events.appendleft(self._row(self._head, event, tap))
+            changes = {"events": list(self._events), "head": self._head, "queue": self._queue(), "totals": self._totals()}
             if tap:
                 self._notices.appendleft(self._notice(tap, event))
                 changes |= {"notices": list(self._notices), "moment": {"kind": "streamed", "id": tap.number}}
             self._board.show(**changes)
 
     @staticmethod
-    def _row(position: int, event: dict, tap: Tap | None) -> dict:
-        return {"position": position, "type": event.get("type"), "what": event.get("merchant_name") or event.get("notice", ""),
+    def _row(number: int, event: dict, tap: Tap | None) -> dict:
+        return {"position": number, "type": event.get("type"), "what": event.get("merchant_name") or event.get("notice", ""),
                 "terminal": event.get("terminal_id", ""), "seq": event.get("seq"), "minor": event.get("amount_minor"),
                 "currency": event.get("currency"), "exponent": event.get("currency_exponent", 2),
                 "outcome": event.get("outcome"), "ms": _ms(tap.took) if tap else None}

@@ -146,7 +146,7 @@ def test_durations_read_well(seconds, text):
 
 def test_sse_messages_are_read_as_the_standard_writes_them():
     stream = io.BytesIO(b": hello\n\nid: 7\nevent: x\ndata: {\"a\":\ndata: 1}\n\nid:8\r\ndata:two\r\n\r\ndata: no id\n\nid: 9\ndata: cut")
-    assert list(sse_messages(stream)) == [(7, '{"a":\n1}'), (8, "two")]
+    assert list(sse_messages(stream)) == [("7", '{"a":\n1}'), ("8", "two")]
 
 
 def echo_server():

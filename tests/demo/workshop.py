@@ -18,9 +18,10 @@ Told = Callable[[dict], None]
 
 
 class Workshop:
-    def __init__(self, root: Path, told: Told) -> None:
+    def __init__(self, root: Path, told: Told, kafka: bool) -> None:
         self._root = root
         self._told = told
+        self._words = ["demo_parts", *(["kafka"] if kafka else [])]
         self._step = "preparing"
         self._done, self._total = 0, 0
         self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
@@ -29,7 +30,7 @@ class Workshop:
 
     def start(self) -> None:
         # A process group of its own, so that all of it can be ended; the same session, so that sudo knows its terminal.
-        self._process = subprocess.Popen(["bash", str(self._root / "dev"), "demo_parts"], stdin=subprocess.DEVNULL,
+        self._process = subprocess.Popen(["bash", str(self._root / "dev"), *self._words], stdin=subprocess.DEVNULL,
                                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self._root, process_group=0,
                                          text=True, errors="replace", env=os.environ | {"NINJA_STATUS": "[%f/%t] "})
         self._reader = threading.Thread(target=self._read, name="workshop", daemon=True)

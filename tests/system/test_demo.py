@@ -117,18 +117,20 @@ def test_demo_every_tap_arrives_once_through_a_cut_link_and_a_killed_gateway(dem
     assert int(figures["taps"]) == int(figures["on the stream"]) >= 8
     assert (figures["lost"], figures["doubled"]) == ("0", "0")
     assert int(figures["longest queue"]) >= 4
-    assert figures["stream.db, read on its own"] == "agrees"
+    assert figures["stream, read on its own"] == "agrees"
     assert it.left_behind() == []
 
 
-def test_demo_ends_by_itself_and_heals_what_a_switch_left_cut(demo):
-    it = demo("--seconds", "6")
+@pytest.mark.parametrize("stream", [[], ["--kafka"]], ids=["embedded", "kafka"])
+def test_demo_ends_by_itself_and_heals_what_a_switch_left_cut(demo, stream):
+    it = demo("--seconds", "6", *stream)
     it.taps_on_the_stream(1)
     it.switch(link="cut")
     it.switch(gateway="kill")
     status, figures = it.end()
     assert status == 0
     assert int(figures["taps"]) >= 2 and (figures["lost"], figures["doubled"]) == ("0", "0")
+    assert figures["stream, read on its own"] == "agrees"
     assert it.left_behind() == []
 
 

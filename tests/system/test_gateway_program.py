@@ -3,6 +3,7 @@ import http.client
 import itertools
 import json
 import os
+import re
 import random
 import select
 import signal
@@ -497,10 +498,17 @@ def test_status_and_check_and_their_exit_statuses(make_gateway):
     (["run", "--confg", "x"], "--config"), (["check", "--config", "x", "--verbose"], "did you mean '--help'"),
     (["status", "--cfg=x"], "did you mean '--config'"), (["journal", "verify", "--config", "x", "-z"], "did you mean '--"),
     (["journal", "verfy", "--config", "x"], "'verify'"), (["stats", "--config", "x"], "'status'"), ([], "--help"), (["run"], "--config"),
-    (["journal"], "--help")])
+    (["journal"], "--help"),
+    (["--versoin"], "did you mean '--version'")])
 def test_wrong_use_is_2_and_names_what_was_meant(words, hint):
     done = subprocess.run([PROGRAM, *words], capture_output=True, text=True, timeout=30)
     assert done.returncode == 2 and hint in done.stderr and done.stdout == "", done
+
+
+@pytest.mark.parametrize("program", ["tillstream-gateway", "tillstream-bridge"])
+def test_a_program_says_its_version(program):
+    done = subprocess.run([r.BIN / program, "--version"], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0 and re.fullmatch(r"\d+\.\d+\.\d+\n", done.stdout), done
 
 
 def test_the_bridge_names_the_nearest_flag_too():

@@ -32,14 +32,15 @@ def random_id() -> str:
 class Node(Child):
     """A broker, a controller, or both in one process."""
 
-    def __init__(self, folder: Path, number: int, name: str = "kafka", heap: str = HEAP, roles: str = "broker,controller") -> None:
+    def __init__(self, folder: Path, number: int, name: str = "kafka", heap: str = HEAP, roles: str = "broker,controller",
+                 **how) -> None:
         self.number, self.roles, self._heap = number, roles, heap
         self.port, self.controller_port = free_port(), free_port()
         self.listeners: dict[str, int] = {}  # of the broker beside the plain one, with their ports
         self.home = folder / f"{name}-{number}"
         self.log_dir = self.home / "log"
         self.config = self.home / "server.properties"
-        super().__init__(f"{name}-{number}", [*java(heap), "kafka.Kafka", self.config], folder)
+        super().__init__(f"{name}-{number}", [*java(heap), "kafka.Kafka", self.config], folder, **how)
 
     def prepare(self, cluster_id: str, settings: dict[str, str]) -> subprocess.Popen:
         """Begins to format the folder for logs."""
@@ -55,13 +56,14 @@ class Node(Child):
 class Cluster:
     def __init__(self, folder: Path, nodes: int = 1, settings: dict[str, str] | None = None,
                  relays: list[tuple[int, int]] | None = None, *, heap: str = HEAP, controller_apart: bool = False,
-                 listeners: dict[str, str] | None = None, log_dirs: dict[int, Path] | None = None) -> None:
+                 listeners: dict[str, str] | None = None, log_dirs: dict[int, Path] | None = None, **how) -> None:
         """relays: for each node the port to listen on in addition, and the port of the relay before it, which is told to clients
         that come that way. controller_apart: the brokers are brokers only, so that any of them may be down. listeners: more of them
-        at each broker, with their security protocol. log_dirs: of brokers, by number, that keep their logs elsewhere."""
+        at each broker, with their security protocol. log_dirs: of brokers, by number, that keep their logs elsewhere. how: for Popen, of each
+        node."""
         roles = "broker" if controller_apart else "broker,controller"
-        self.nodes = [Node(folder, number, heap=heap, roles=roles) for number in range(1, nodes + 1)]
-        self.controller = Node(folder, nodes + 1, "controller", heap, "controller") if controller_apart else None
+        self.nodes = [Node(folder, number, heap=heap, roles=roles, **how) for number in range(1, nodes + 1)]
+        self.controller = Node(folder, nodes + 1, "controller", heap, "controller", **how) if controller_apart else None
         controllers = [self.controller] if self.controller else self.nodes
         common = self._common(nodes, controllers, listeners or {}) | (settings or {})
         cluster_id = random_id()
