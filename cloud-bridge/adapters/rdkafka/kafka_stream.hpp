@@ -28,7 +28,7 @@ struct KafkaStreamSettings {
   Topics topics;
   std::string bridge_id;
   stream::Encoding encoding = stream::Encoding::json;
-  std::optional<RegistrySettings> registry;  // with protobuf only
+  std::optional<RegistrySettings> registry = std::nullopt;  // with protobuf only
   Milliseconds session_timeout{6'000};
   Milliseconds transaction_limit{10'000};
   // The topics are not what a bridge can work with, or rights are missing. Called on the loop's thread; nothing else
