@@ -66,6 +66,7 @@ std::expected<void, std::string> Process::start_kafka() {
   auto stream = kafka::KafkaStream::start(
       std::move(settings), [this](std::function<void()> task) { boost::asio::post(io_, std::move(task)); });
   if (!stream) return std::unexpected(stream.error());
+  reader_ = &(*stream)->reader();
   stream_ = std::move(*stream);
   return {};
 }
@@ -101,16 +102,12 @@ Partition& Process::at(stream::Partition partition) {
 std::expected<void, std::string> Process::start_admin() {
   auto token = read_token(config_.admin.token_file);
   if (!token) return std::unexpected(token.error());
-  if (reader_ != nullptr) {
-    feed_ = std::make_unique<net::EventFeed>(
-        io_, *reader_, [this] { return stream_->status().last_position.value_or(stream::Position(0)); },
-        config_.admin.readers_max);
-  }
+  feed_ = std::make_unique<net::EventFeed>(io_, *reader_, config_.admin.readers_max);
   admin_ = std::make_unique<net::Admin>(
       net::AdminSources{.snapshot = [this] { return snapshot(); },
                         .limits = status_limits(),
                         .release = [this](const std::string& gateway_id) { return release(gateway_id); }},
-      feed_.get(), *token);
+      *feed_, *token);
   auto server = platform::start_http_server(
       io_, http_settings(config_),
       [this](const platform::HttpRequest& request, const std::shared_ptr<platform::Responder>& responder) {

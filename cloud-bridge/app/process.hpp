@@ -71,7 +71,7 @@ class Process final : public stream::Owner {
   bridge::Budget budget_;
   bridge::Counters counters_;
   std::unique_ptr<stream::Stream> stream_;
-  stream::StreamReader* reader_ = nullptr;  // part of the stream; none: it is read by other means
+  stream::StreamReader* reader_ = nullptr;  // part of the stream
   std::map<stream::Partition, std::unique_ptr<Partition>> partitions_;
   std::unique_ptr<net::EventFeed> feed_;
   std::unique_ptr<net::Admin> admin_;

@@ -33,4 +33,13 @@ std::optional<Offsets> parse_offsets(std::string_view text) {
   }
 }
 
+std::string to_text(const Offsets& offsets) {
+  std::string text;
+  for (const auto& [partition, offset] : offsets) {
+    if (!text.empty()) text += ',';
+    text += std::to_string(partition) + ':' + std::to_string(offset);
+  }
+  return text.empty() ? "0" : text;
+}
+
 }  // namespace stream

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace stream {
@@ -17,5 +18,7 @@ using Offsets = std::map<std::int32_t, std::int64_t>;
 
 // None when it is no such text: a partition twice, a sign, a number too large, anything around it.
 [[nodiscard]] std::optional<Offsets> parse_offsets(std::string_view text);
+// As parse_offsets takes it.
+[[nodiscard]] std::string to_text(const Offsets& offsets);
 
 }  // namespace stream

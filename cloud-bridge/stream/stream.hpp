@@ -36,8 +36,10 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "cloud-bridge/stream/place.hpp"
 #include "cloud-bridge/stream/value.hpp"
 #include "proto/base/instant.hpp"
 #include "proto/base/result.hpp"
@@ -50,8 +52,6 @@ namespace stream {
 // Owns the shards s with s mod P = p.
 using Partition = base::Strong<struct PartitionTag, std::uint32_t>;
 using TransactionId = base::Strong<struct TransactionTag>;
-// Where a record is in the stream, for readers of the embedded stream: 1, 2, 3 …, with gaps; 0: before the first.
-using Position = base::Strong<struct PositionTag>;
 
 // Runs a task on the bridge's loop thread, later and never inside the call. Any thread may call it.
 using Post = std::function<void(std::function<void()> task)>;
@@ -174,16 +174,29 @@ class Stream {
   virtual void close(std::function<void()> done) = 0;
 };
 
-// --- reading back, for server-sent events and tail ---
+// --- reading back, for server-sent events ---
 
 struct ReadRecord {
-  Position position;
-  Record record;
+  std::string id;     // a reader that has seen it goes on at parse(id, Bound::after)
+  std::string value;  // flat JSON, as in Record
+};
+
+// Records that the stream has let go of before a reader came to them: [first, next) in the stream's own words.
+struct Removed {
+  std::string id;  // goes on behind them, as a record's
+  std::string first;
+  std::string next;
 };
 
 enum class ReadError {
-  down,  // The stream is down or closing. Try again when it is up.
-  busy,  // Too many reads wait already. Try again later.
+  down,     // The stream cannot be read now. Try again later.
+  busy,     // Too many reads wait already. Try again later.
+  refused,  // The place is none of this stream's. Do not ask again.
+};
+
+struct ReadFailure {
+  ReadError error = ReadError::down;
+  std::string reason;  // for people
 };
 
 struct ReadLimits {
@@ -192,21 +205,33 @@ struct ReadLimits {
 };
 
 struct ReadPage {
-  std::vector<ReadRecord> records;  // in order
-  Position next;                    // where the next read goes on
-  bool more = false;                // there was more when this was read
+  std::vector<Removed> removed;  // before the records
+  std::vector<ReadRecord> records;
+  Place next;         // where the next read goes on
+  bool more = false;  // there was more when this was read
 };
 
-// Reads committed records, in bounded steps that never hold a snapshot in between. Same thread rules as Stream.
+// Reads committed records, in bounded steps that never hold a snapshot in between. Same thread rules as Stream; may be
+// asked as soon as the stream is made, and fails until it is open.
+//
+// Promises: whoever goes on at `next`, or behind the id of any record of a page, gets every committed record that came
+// before neither, once, those of one key in order; a record whose transaction was aborted never. Records are there for
+// readers when `changed` is called, which may be a little after on_committed.
 class StreamReader {
  public:
-  using Done = std::function<void(base::Result<ReadPage, ReadError>)>;
+  using Done = std::function<void(base::Result<ReadPage, ReadFailure>)>;
+  using Placed = std::function<void(base::Result<Place, ReadFailure>)>;
 
   virtual ~StreamReader() = default;
-  // Records at `from` and after it. `done` is called exactly once, unless the stream is destroyed first.
-  virtual void read(Position from, ReadLimits limits, Done done) = 0;
-  // Called after each commit that appended records, with the last position. One watcher; {} removes it.
-  virtual void watch(std::function<void(Position last)> appended) = 0;
+  // What a user or a reader wrote: a place of this stream, or what is allowed, in words. "0" is the beginning.
+  [[nodiscard]] virtual base::Result<Place, std::string> parse(std::string_view text, Bound bound) const = 0;
+  // The place behind all that can be read now, or about `back` records before it. `done` as in read().
+  virtual void find_end(std::size_t back, Placed done) = 0;
+  // Records at `from` and behind it. `done` is called exactly once, unless the stream is destroyed first.
+  virtual void read(Place from, ReadLimits limits, Done done) = 0;
+  // Called when there may be more to read than before, or when reading has begun or ceased to fail. One watcher; {}
+  // removes it, and spares the stream the work of looking.
+  virtual void watch(std::function<void()> changed) = 0;
 };
 
 }  // namespace stream

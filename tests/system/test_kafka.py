@@ -7,6 +7,7 @@ import pytest
 
 import kafka as k
 import rig as r
+import sse
 
 
 @pytest.fixture(scope="module")
@@ -241,3 +242,133 @@ def test_a_registry_that_is_down_at_start_is_waited_for(cluster, make_rig, tmp_p
     with k.AnsweringServer(port, 200, {"id": 77}):
         r.wait_for("the ack at the gateway", lambda: rig.gateway.status()["pending_events"] == 0)
     assert read_back(rig, cluster, b"\0\0\0\0\x4d\0")
+
+
+# --- server-sent events ---
+
+@pytest.fixture
+def follow():
+    """Followers of a bridge's server-sent events, ended with the test."""
+    made = []
+
+    def begin(bridge, query="", last_id=None):
+        made.append(sse.Follower(bridge.admin_port, query, last_id))
+        return made[-1]
+
+    yield begin
+    for follower in made:
+        follower.close()
+
+
+def await_placed(follower):
+    """From the first comment on nothing is missed."""
+    r.wait_for("the follower placed", lambda: "" in follower.comments)
+
+
+def test_a_follower_sees_every_event_once_though_the_bridge_is_killed_again_and_again(kafka_rig, follow, seed):
+    rig = kafka_rig()
+    follower = follow(rig.bridge, "?from=0")
+    rig.tap(3)
+    for _ in range(3):
+        rig.wait_told(40)
+        r.time.sleep(seed.uniform(0, 0.4))
+        rig.restart(rig.bridge)
+    rig.wait_told(40)
+    rig.settle(120)
+    expected = sorted(row["event_id"] for row in rig.stream.rows())
+    r.wait_for("every event at the follower", lambda: len(follower.records) >= len(expected))
+    assert sorted(follower.ids()) == expected
+    assert follower.connects >= 4 and not follower.removed and not follower.refusals
+    last = {}
+    for record in follower.records:
+        if "seq" in record:
+            place = (record["gateway_id"], record["epoch"], record["terminal_id"])
+            assert last.get(place, 0) < record["seq"], f"{place}: {record['seq']} after {last[place]}"
+            last[place] = record["seq"]
+
+
+def test_an_id_goes_on_at_another_bridge_and_every_bridge_shows_what_all_have_published(kafka_rig, follow):
+    rig = kafka_rig()
+    second = k.another_bridge(rig, "bridge-2")
+    rig.begin(second)
+    first_follower = follow(rig.bridge, "?from=0")
+    rig.tap(3)
+    rig.wait_told(60)
+    r.wait_for("some events at the first", lambda: len(first_follower.records) >= 20)
+    first_follower.close()
+    follower = follow(second, "", first_follower.last_id)
+    rig.wait_told(60)
+    rig.settle(120)
+    expected = sorted(row["event_id"] for row in rig.stream.rows())
+    r.wait_for("the rest at the second", lambda: len(first_follower.records) + len(follower.records) >= len(expected))
+    assert sorted(first_follower.ids() + follower.ids()) == expected
+
+
+def test_the_live_page_gets_the_last_events_and_then_each_new_one_at_once(kafka_rig, follow):
+    rig = kafka_rig()
+    told = [rig.gateway.submit(r.sale("T1", str(number), 100 + number))[1]["event_id"] for number in range(60)]
+    r.wait_for("the acks at the gateway", lambda: rig.gateway.status()["pending_events"] == 0)
+    assert all(r.get(rig.bridge.admin_port, path)[0] == 200 for path in ("/", "/page.js", "/page.css", "/v1/status"))
+    page = follow(rig.bridge, "?last=30")
+    live = follow(rig.bridge)
+    await_placed(page)
+    await_placed(live)
+    fresh = rig.gateway.submit(r.sale("T1", "fresh", 5000))[1]["event_id"]
+    for follower in (page, live):
+        r.wait_for("the new event", lambda: fresh in follower.ids())
+    assert live.ids() == [fresh]
+    before = page.ids()[:-1]
+    sales = [row["event_id"] for row in rig.stream.rows() if row["event_id"] in told]
+    assert 10 <= len(before) <= 60 and told[-1] in before, before
+    assert [event for event in page.ids() if event in told] == sales[-len([e for e in before if e in told]):]
+
+
+@pytest.mark.parametrize("query, header, says", [
+    ("?from=x", {}, "PARTITION:OFFSET"), ("?from=17", {}, "PARTITION:OFFSET"), ("?from=0:1,0:2", {}, "PARTITION:OFFSET"),
+    ("", {"Last-Event-ID": "17"}, "Last-Event-ID is no position"), ("?last=many", {}, "from 0 to 1000"),
+])
+def test_what_is_no_position_is_refused_with_what_is_allowed(kafka_rig, query, header, says):
+    rig = kafka_rig()
+    status, text = r.get(rig.bridge.admin_port, "/v1/events" + query, headers=header)
+    assert status == 400 and says in text, text
+
+
+def test_a_partition_that_is_not_there_is_said_and_the_stream_ends(kafka_rig):
+    rig = kafka_rig()
+    status, text = r.get(rig.bridge.admin_port, "/v1/events?from=7:0", seconds=20)
+    assert status == 200 and "the topic has 3 partitions" in text, text
+
+
+def publish(cluster, rig, event_id):
+    """As another program would: whoever reads is not to wait for a gateway and its bridge."""
+    producer = confluent_kafka.Producer({"bootstrap.servers": cluster.bootstrap})
+    producer.produce(rig.names["events_topic"], json.dumps({"event_id": event_id}), "elsewhere/",
+                     headers={"content-type": "application/json"})
+    assert producer.flush(60) == 0
+
+
+def test_a_follower_hears_that_kafka_is_away_and_misses_nothing_when_it_is_back(kafka_rig, cluster, follow):
+    rig = kafka_rig()
+    live, old = follow(rig.bridge), follow(rig.bridge, "?from=0")
+    await_placed(live)
+    publish(cluster, rig, "before")
+    for follower in (live, old):
+        r.wait_for("the first event", lambda: "before" in follower.ids())
+    node = cluster.nodes[0]
+    node.kill9()
+    for follower in (live, old):
+        r.wait_for("a reason", lambda: any(follower.comments), 60)
+    late = follow(rig.bridge)
+    r.wait_for("a reason for who comes now", lambda: any(late.comments), 60)
+    assert "" not in late.comments
+    node.start()
+    r.wait_for("Kafka back", lambda: k.alive(node) and node.ready(), 120)
+    publish(cluster, rig, "back")
+    for follower in (live, old):
+        r.wait_for("the second event", lambda: "back" in follower.ids(), 60)
+    await_placed(late)
+    publish(cluster, rig, "after")
+    for follower in (live, old, late):
+        r.wait_for("the third event", lambda: "after" in follower.ids(), 60)
+        assert follower.connects == 1
+    assert live.ids() == old.ids() == ["before", "back", "after"]

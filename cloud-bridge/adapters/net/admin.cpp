@@ -29,11 +29,13 @@ platform::HttpResponse page_response(const PageFile& file) {
                       {"Cache-Control", "no-cache"}}};
 }
 
-std::optional<std::uint64_t> to_position(std::string_view text) {
-  std::uint64_t position = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), position);
-  if (text.empty() || failed != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return position;
+constexpr std::size_t back_max = 1000;
+
+std::optional<std::size_t> to_back(std::string_view text) {
+  std::size_t back = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), back);
+  if (text.empty() || failed != std::errc{} || end != text.data() + text.size() || back > back_max) return std::nullopt;
+  return back;
 }
 
 bool known_path(std::string_view path) {
@@ -43,8 +45,8 @@ bool known_path(std::string_view path) {
 
 }  // namespace
 
-Admin::Admin(AdminSources sources, EventFeed* feed, std::string token)
-    : sources_(std::move(sources)), feed_(feed), access_("") {
+Admin::Admin(AdminSources sources, EventFeed& feed, std::string token)
+    : sources_(std::move(sources)), feed_(&feed), access_("") {
   set_token(std::move(token));
 }
 
@@ -93,10 +95,6 @@ void Admin::health(const platform::HttpRequest& request, platform::Responder& re
 }
 
 void Admin::events(const platform::HttpRequest& request, platform::Responder& responder) {
-  if (feed_ == nullptr) {
-    return responder.send(platform::error_response(
-        404, "not_here", "this stream is read with Kafka's own tools, with isolation.level=read_committed"));
-  }
   if (feed_->full()) {
     auto refusal = platform::error_response(503, "too_many_readers", "the limit of readers is reached");
     refusal.headers.emplace_back("Retry-After", "5");
@@ -104,18 +102,24 @@ void Admin::events(const platform::HttpRequest& request, platform::Responder& re
     refusal.headers.emplace_back("Connection", "close");
     return responder.send(std::move(refusal));
   }
-  std::optional<stream::Position> from;
-  if (!request.last_event_id.empty()) {
-    const auto last = to_position(request.last_event_id);
-    if (!last) return responder.send(platform::error_response(400, "invalid_field", "Last-Event-ID is no position"));
-    from = stream::Position(*last).next();
-  } else if (const auto text = request.parameter("from")) {
-    const auto position = to_position(*text);
-    if (!position)
-      return responder.send(platform::error_response(400, "invalid_field", "from is no position: a number from 0 on"));
-    from = stream::Position(*position);
+  const auto from = request.parameter("from");
+  if (!request.last_event_id.empty()) return follow("Last-Event-ID", request.last_event_id, responder);
+  if (from) return follow("from", *from, responder);
+  const auto back = to_back(request.parameter("last").value_or("0"));
+  if (!back) {
+    return responder.send(platform::error_response(
+        400, "invalid_field", fmt::format("last is no number of records: a number from 0 to {}", back_max)));
   }
-  feed_->open(responder.stream(), from);
+  feed_->open_at_end(responder.stream(), *back);
+}
+
+void Admin::follow(std::string_view field, std::string_view text, platform::Responder& responder) {
+  const auto place = feed_->parse(text, field == "from" ? stream::Bound::from : stream::Bound::after);
+  if (!place) {
+    return responder.send(
+        platform::error_response(400, "invalid_field", fmt::format("{} is no position: {}", field, place.error())));
+  }
+  feed_->open(responder.stream(), *place);
 }
 
 void Admin::post(const platform::HttpRequest& request, platform::Responder& responder) {

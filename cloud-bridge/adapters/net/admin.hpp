@@ -4,8 +4,8 @@
 //   GET  /healthz  /readyz            200, or 503 with reasons
 //   GET  /metrics                     Prometheus text
 //   GET  /v1/status                   everything, as JSON
-//   GET  /v1/events?from=POSITION     the stream as server-sent events; id = position
-//   POST /v1/gateways/ID/release      ends the quarantine of a gateway id
+//   GET  /v1/events?from=POSITION     the stream as server-sent events; id = position; ?last=N: the last N and what
+//   comes POST /v1/gateways/ID/release      ends the quarantine of a gateway id
 //
 // Who may use it: proto/platform/admin_access.hpp. The page's files (they hold no data) and the bare verdict of
 // /healthz and /readyz need no token. A POST must say "Content-Type: application/json", which no page of another origin
@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "cloud-bridge/adapters/net/event_feed.hpp"
 #include "cloud-bridge/status/snapshot.hpp"
@@ -35,8 +36,8 @@ struct AdminSources {
 
 class Admin {
  public:
-  // The feed must outlive it; none: the stream is read by other means.
-  Admin(AdminSources sources, EventFeed* feed, std::string token);
+  // The feed must outlive it.
+  Admin(AdminSources sources, EventFeed& feed, std::string token);
 
   void on_request(const platform::HttpRequest& request, platform::Responder& responder);
   void set_limits(status::Limits limits) { sources_.limits = limits; }
@@ -47,6 +48,7 @@ class Admin {
   void post(const platform::HttpRequest& request, platform::Responder& responder);
   void health(const platform::HttpRequest& request, platform::Responder& responder);
   void events(const platform::HttpRequest& request, platform::Responder& responder);
+  void follow(std::string_view field, std::string_view text, platform::Responder& responder);
 
   AdminSources sources_;
   EventFeed* feed_;

@@ -5,13 +5,14 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <utility>
 #include <vector>
 
 namespace net {
 
 namespace {
 
-// Retries what the stream had no time for.
+// Retries what the stream had no time for, or failed to do.
 constexpr auto tick_interval = std::chrono::seconds(1);
 // A comment in the stream after so many quiet ticks: keeps proxies from closing it, and finds out that a reader has
 // gone.
@@ -19,96 +20,175 @@ constexpr unsigned keep_alive_ticks = 10;
 constexpr std::string_view keep_alive = ": \n\n";
 constexpr stream::ReadLimits page_limits{.records = 256, .bytes = 128 * 1024};
 
+// Foreign writers of a topic may break lines, and a bare one would end the event.
+void put_lines(std::string& chunk, std::string_view field, std::string_view text) {
+  for (;;) {
+    const std::size_t line = text.find_first_of("\r\n");
+    fmt::format_to(std::back_inserter(chunk), "{}: {}\n", field, text.substr(0, line));
+    if (line == std::string_view::npos) return;
+    text.remove_prefix(line + 1);
+  }
+}
+
+void put(std::string& chunk, const stream::ReadRecord& record) {
+  fmt::format_to(std::back_inserter(chunk), "id: {}\n", record.id);
+  put_lines(chunk, "data", record.value);
+  chunk += '\n';
+}
+
+// Its own type of event: who listens for records alone is not disturbed. The words are the stream's own.
+void put(std::string& chunk, const stream::Removed& removed) {
+  fmt::format_to(
+      std::back_inserter(chunk),
+      "id: {}\nevent: removed\ndata: {{\"notice\":\"records_removed\",\"first\":\"{}\",\"next\":\"{}\"}}\n\n",
+      removed.id, removed.first, removed.next);
+}
+
 std::string render(const stream::ReadPage& page) {
   std::string chunk;
-  for (const stream::ReadRecord& read : page.records) {
-    fmt::format_to(std::back_inserter(chunk), "id: {}\ndata: {}\n\n", read.position.value(), read.record.value);
-  }
+  for (const stream::Removed& removed : page.removed) put(chunk, removed);
+  for (const stream::ReadRecord& record : page.records) put(chunk, record);
   return chunk;
+}
+
+std::string comment(std::string_view text) {
+  std::string chunk;
+  put_lines(chunk, "", text);
+  return chunk + '\n';
 }
 
 }  // namespace
 
-EventFeed::EventFeed(boost::asio::io_context& io, stream::StreamReader& reader, std::function<stream::Position()> last,
-                     std::size_t readers_max)
-    : timer_(io),
-      reader_(reader),
-      last_position_(std::move(last)),
-      readers_max_(readers_max),
-      self_(std::make_shared<EventFeed*>(this)) {
-  reader_.watch([this](stream::Position appended) { on_appended(appended); });
+EventFeed::EventFeed(boost::asio::io_context& io, stream::StreamReader& stream, std::size_t readers_max)
+    : timer_(io), stream_(stream), readers_max_(readers_max), self_(std::make_shared<EventFeed*>(this)) {
   tick();
 }
 
 EventFeed::~EventFeed() {
   *self_ = nullptr;
-  reader_.watch({});
+  stream_.watch({});
 }
 
-void EventFeed::open(const std::shared_ptr<platform::EventStream>& connection, std::optional<stream::Position> from) {
-  last_ = std::max(last_, last_position_());
+void EventFeed::open(const std::shared_ptr<platform::EventStream>& connection, stream::Place from) {
+  add({.connection = connection, .next = std::move(from)});
+}
+
+void EventFeed::open_at_end(const std::shared_ptr<platform::EventStream>& connection, std::size_t back) {
+  add({.connection = connection, .back = back});
+}
+
+void EventFeed::add(Reader reader) {
+  if (readers_.empty()) stream_.watch(while_alive([](EventFeed& self) { self.on_changed(); }));
   const Key key = next_key_++;
-  readers_.emplace(key, Reader{.connection = connection, .next = from.value_or(last_.next())});
-  connection->on_closed([weak = std::weak_ptr<EventFeed*>(self_), key] {
-    if (const auto self = weak.lock(); self && *self) (*self)->readers_.erase(key);
-  });
-  static_cast<void>(write(key, std::string(keep_alive)));
+  const auto connection = reader.connection;
+  const bool placed = reader.next.has_value();
+  readers_.emplace(key, std::move(reader));
+  connection->on_closed(while_alive([key](EventFeed& self) { self.remove(key); }));
+  // Who waits for the end hears this when it is found: from then on nothing is missed.
+  if (placed) static_cast<void>(write(key, std::string(keep_alive)));
   pump();
 }
 
+void EventFeed::remove(Key key) {
+  if (readers_.erase(key) > 0 && readers_.empty()) stream_.watch({});
+}
+
 void EventFeed::stop() {
-  std::vector<std::shared_ptr<platform::EventStream>> connections;
-  connections.reserve(readers_.size());
-  for (auto& [key, reader] : readers_) connections.push_back(reader.connection);
-  readers_.clear();
-  for (const auto& connection : connections) connection->close();
+  const auto gone = std::exchange(readers_, {});
+  stream_.watch({});
+  for (const auto& [key, reader] : gone) reader.connection->close();
   timer_.cancel();
 }
 
-void EventFeed::on_appended(stream::Position last) {
-  last_ = std::max(last_, last);
+void EventFeed::on_changed() {
+  for (auto& [key, reader] : readers_) reader.dirty = true;
   pump();
 }
 
 std::optional<EventFeed::Key> EventFeed::next_in_turn() const {
-  const auto wanting = [this](const auto& entry) { return wants(entry.second); };
+  const auto wanting = [](const auto& entry) { return entry.second.dirty && !entry.second.throttled; };
   const auto begin = readers_.upper_bound(last_served_);
   if (const auto found = std::find_if(begin, readers_.end(), wanting); found != readers_.end()) return found->first;
   if (const auto found = std::find_if(readers_.begin(), begin, wanting); found != begin) return found->first;
   return std::nullopt;
 }
 
+std::vector<EventFeed::Key> EventFeed::keys_of(const std::function<bool(const Reader& reader)>& chosen) const {
+  std::vector<Key> keys;
+  for (const auto& [key, reader] : readers_) {
+    if (chosen(reader)) keys.push_back(key);
+  }
+  return keys;
+}
+
 void EventFeed::pump() {
-  if (reading_) return;
+  if (asking_) return;
   const auto key = next_in_turn();
   if (!key) return;
   last_served_ = *key;
-  reading_ = true;
-  const stream::Position from = readers_.at(*key).next;
-  const std::weak_ptr<EventFeed*> weak = self_;
-  reader_.read(from, page_limits, [weak, from, end = last_](base::Result<stream::ReadPage, stream::ReadError> page) {
-    if (const auto self = weak.lock(); self && *self) (*self)->on_page(from, end, page);
-  });
+  asking_ = true;
+  const Reader& reader = readers_.at(*key);
+  reader.next ? read(stream::Place(*reader.next)) : find_end(reader.back);
 }
 
-void EventFeed::on_page(stream::Position from, stream::Position end,
-                        const base::Result<stream::ReadPage, stream::ReadError>& page) {
-  reading_ = false;
-  // Down or busy: the next commit or the next tick tries again.
-  if (!page) return;
-  const std::string chunk = render(*page);
-  std::vector<Key> served;
-  for (const auto& [key, reader] : readers_) {
-    if (reader.next == from && wants(reader)) served.push_back(key);
-  }
-  for (const Key key : served) {
-    // Nothing there although the end was beyond: go on behind that end, or this would never stop. Not behind today's
-    // end: what was committed while this read was on its way is still to be read.
-    const stream::Position next = page->records.empty() ? end.next() : page->next;
-    if (!chunk.empty() && !write(key, chunk)) continue;
-    if (const auto found = readers_.find(key); found != readers_.end()) found->second.next = next;
+void EventFeed::find_end(std::size_t back) {
+  stream_.find_end(back, while_alive([back](EventFeed& self, const auto& end) { self.on_end(back, end); }));
+}
+
+void EventFeed::on_end(std::size_t back, const base::Result<stream::Place, stream::ReadFailure>& end) {
+  asking_ = false;
+  const auto waiting = [back](const Reader& reader) { return !reader.next && reader.back == back; };
+  if (!end) return on_failure(waiting, end.error());
+  for (const Key key : keys_of(waiting)) {
+    const auto found = readers_.find(key);
+    if (found == readers_.end()) continue;
+    found->second.next = *end;
+    static_cast<void>(write(key, std::string(keep_alive)));
   }
   pump();
+}
+
+void EventFeed::read(const stream::Place& from) {
+  // Whatever changes from here on makes them dirty again.
+  for (auto& [key, reader] : readers_) {
+    if (reader.next == from && !reader.throttled) reader.dirty = false;
+  }
+  stream_.read(from, page_limits, while_alive([from](EventFeed& self, const auto& page) { self.on_page(from, page); }));
+}
+
+void EventFeed::on_page(const stream::Place& from, const base::Result<stream::ReadPage, stream::ReadFailure>& page) {
+  asking_ = false;
+  const auto served = [&from](const Reader& reader) { return reader.next == from && !reader.throttled; };
+  if (!page) return on_failure(served, page.error());
+  const std::string chunk = render(*page);
+  for (const Key key : keys_of(served)) {
+    const bool written = chunk.empty() || write(key, chunk);
+    const auto found = readers_.find(key);
+    if (found == readers_.end()) continue;
+    Reader& reader = found->second;
+    if (!written) continue;
+    reader.dirty = reader.dirty || page->more;
+    reader.next = page->next;
+    reader.told = false;
+  }
+  pump();
+}
+
+// The next change or the next tick tries again.
+void EventFeed::on_failure(const std::function<bool(const Reader& reader)>& concerns,
+                           const stream::ReadFailure& failure) {
+  for (const Key key : keys_of(concerns)) {
+    const auto found = readers_.find(key);
+    if (found == readers_.end()) continue;
+    found->second.dirty = true;
+    if (failure.error == stream::ReadError::busy || std::exchange(found->second.told, true)) continue;
+    const auto connection = found->second.connection;
+    static_cast<void>(write(key, comment(failure.reason)));
+    if (failure.error == stream::ReadError::refused) {
+      remove(key);
+      connection->close();
+    }
+  }
 }
 
 // False: not taken. The reader is throttled until its connection has room, or gone.
@@ -123,31 +203,26 @@ bool EventFeed::write(Key key, const std::string& chunk) {
   const auto slow = readers_.find(key);
   if (slow == readers_.end()) return false;
   slow->second.throttled = true;
-  connection->on_drained([weak = std::weak_ptr<EventFeed*>(self_), key] {
-    const auto self = weak.lock();
-    if (!self || !*self) return;
-    if (const auto drained = (*self)->readers_.find(key); drained != (*self)->readers_.end()) {
-      drained->second.throttled = false;
-      (*self)->pump();
-    }
-  });
+  slow->second.dirty = true;
+  connection->on_drained(while_alive([key](EventFeed& self) {
+    const auto drained = self.readers_.find(key);
+    if (drained == self.readers_.end()) return;
+    drained->second.throttled = false;
+    self.pump();
+  }));
   return false;
 }
 
 void EventFeed::tick() {
   timer_.expires_after(tick_interval);
-  timer_.async_wait([weak = std::weak_ptr<EventFeed*>(self_)](const boost::system::error_code& error) {
-    const auto self = weak.lock();
-    if (error || !self || !*self) return;
-    EventFeed& feed = **self;
-    std::vector<Key> quiet;
-    for (auto& [key, reader] : feed.readers_) {
-      if (++reader.quiet_ticks >= keep_alive_ticks && !reader.throttled) quiet.push_back(key);
-    }
-    for (const Key key : quiet) static_cast<void>(feed.write(key, std::string(keep_alive)));
-    feed.pump();
-    feed.tick();
-  });
+  timer_.async_wait(while_alive([](EventFeed& self, const boost::system::error_code& error) {
+    if (error) return;
+    for (auto& [key, reader] : self.readers_) ++reader.quiet_ticks;
+    const auto quiet = [](const Reader& reader) { return reader.quiet_ticks >= keep_alive_ticks && !reader.throttled; };
+    for (const Key key : self.keys_of(quiet)) static_cast<void>(self.write(key, std::string(keep_alive)));
+    self.pump();
+    self.tick();
+  }));
 }
 
 }  // namespace net

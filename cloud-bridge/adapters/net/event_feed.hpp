@@ -1,12 +1,18 @@
 // EventFeed: the stream as server-sent events, for any number of readers up to a limit.
 //
-//   behind ──read, write──▶ behind ──nothing more──▶ at the end ──commit──▶ behind
-//      └──── buffer full ──▶ throttled ──drained──▶ behind
+//   unplaced ──end found──▶ dirty ──read, write──▶ dirty ──nothing more──▶ clean ──the stream has changed──▶ dirty
+//                             ├── buffer full ──▶ throttled ──drained──▶ dirty
+//                             └── cannot be read ──▶ told once, asked for again
 //
 // Invariants:
-//   (1) Every reader gets every record at or after where it began, once, in order, or its connection ends.
-//   (2) At most one read of the stream is under way, whatever the number of readers; those at the same position share
-//   it. (3) Nothing is kept for a slow reader but its position and what its connection's own bounded buffer holds.
+//   (1) Every reader gets every record from where it began, once, or its connection ends. What the stream itself has
+//   let
+//       go of is said, in its place.
+//   (2) At most one request to the stream is under way, whatever the number of readers; those at the same place share
+//       it.
+//   (3) Nothing is kept for a slow reader but its place and what its connection's own bounded buffer holds.
+//   (4) A reader that is not dirty has been read for since the stream changed last.
+//   (5) The stream is watched while there are readers.
 //
 // Everything happens on the loop thread.
 #pragma once
@@ -20,6 +26,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "cloud-bridge/stream/stream.hpp"
 #include "proto/platform/http_server.hpp"
@@ -28,46 +36,65 @@ namespace net {
 
 class EventFeed {
  public:
-  // `last` says the last position of the stream now. Both must outlive the feed.
-  EventFeed(boost::asio::io_context& io, stream::StreamReader& reader, std::function<stream::Position()> last,
-            std::size_t readers_max);
+  // The stream must outlive the feed.
+  EventFeed(boost::asio::io_context& io, stream::StreamReader& stream, std::size_t readers_max);
   ~EventFeed();
+  EventFeed(const EventFeed&) = delete;
+  EventFeed& operator=(const EventFeed&) = delete;
 
   [[nodiscard]] bool full() const { return readers_.size() >= readers_max_; }
   [[nodiscard]] std::size_t readers() const { return readers_.size(); }
-  // From this position on; none: only what comes from now on.
-  void open(const std::shared_ptr<platform::EventStream>& connection, std::optional<stream::Position> from);
+  // As the stream has it.
+  [[nodiscard]] base::Result<stream::Place, std::string> parse(std::string_view text, stream::Bound bound) const {
+    return stream_.parse(text, bound);
+  }
+  void open(const std::shared_ptr<platform::EventStream>& connection, stream::Place from);
+  // About the last `back` records, and what comes from now on.
+  void open_at_end(const std::shared_ptr<platform::EventStream>& connection, std::size_t back);
   // Ends every reader's connection.
   void stop();
 
  private:
   struct Reader {
     std::shared_ptr<platform::EventStream> connection;
-    stream::Position next;
+    std::optional<stream::Place> next{};  // none: the end is still to be found
+    std::size_t back = 0;                 // from that end
+    bool dirty = true;                    // there may be something to read
     bool throttled = false;
+    bool told = false;         // that the stream cannot be read
     unsigned quiet_ticks = 0;  // since something was written
   };
   using Key = std::uint64_t;
 
-  void on_appended(stream::Position last);
+  void add(Reader reader);
+  void remove(Key key);
+  void on_changed();
   void pump();
-  [[nodiscard]] bool wants(const Reader& reader) const { return !reader.throttled && reader.next <= last_; }
   [[nodiscard]] std::optional<Key> next_in_turn() const;
-  // `end`: the last position when the read was asked for.
-  void on_page(stream::Position from, stream::Position end,
-               const base::Result<stream::ReadPage, stream::ReadError>& page);
+  void find_end(std::size_t back);
+  void read(const stream::Place& from);
+  void on_end(std::size_t back, const base::Result<stream::Place, stream::ReadFailure>& end);
+  void on_page(const stream::Place& from, const base::Result<stream::ReadPage, stream::ReadFailure>& page);
+  void on_failure(const std::function<bool(const Reader& reader)>& concerns, const stream::ReadFailure& failure);
+  [[nodiscard]] std::vector<Key> keys_of(const std::function<bool(const Reader& reader)>& chosen) const;
   [[nodiscard]] bool write(Key key, const std::string& chunk);
   void tick();
+  // The same call on this feed, unless it has ended by then.
+  template <class Call>
+  [[nodiscard]] auto while_alive(Call call) const {
+    return [weak = std::weak_ptr<EventFeed*>(self_), call = std::move(call)](auto&&... arguments) {
+      const auto self = weak.lock();
+      if (self && *self) call(**self, arguments...);
+    };
+  }
 
   boost::asio::steady_timer timer_;
-  stream::StreamReader& reader_;
-  std::function<stream::Position()> last_position_;
+  stream::StreamReader& stream_;
   std::size_t readers_max_;
   std::map<Key, Reader> readers_;
   Key next_key_ = 1;
   Key last_served_ = 0;
-  stream::Position last_;
-  bool reading_ = false;
+  bool asking_ = false;
   // Callbacks that come after our end find this empty.
   std::shared_ptr<EventFeed*> self_;
 };

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "cloud-bridge/adapters/rdkafka/diagnosis.hpp"
+#include "cloud-bridge/adapters/rdkafka/event_reader.hpp"
 #include "proto/base/assert.hpp"
 #include "proto/platform/log.hpp"
 
@@ -37,6 +38,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   std::unique_ptr<Opening> opening;
   std::unique_ptr<Diagnosis> diagnosis;
   std::string cause;  // of what is not ours yet, as the brokers tell it
+  std::unique_ptr<EventReader> reader;
   std::uint32_t partitions = 0;
   stream::SizeLimits limits;
   base::Bytes value_prefix;
@@ -220,6 +222,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   void close(std::function<void()> done) {
     closing = true;
     closed = std::move(done);
+    reader->close();
     for (auto& [partition, one] : held) {
       one.again.reset();
       if (!std::exchange(one.dropped, true)) one.tenure->drop();
@@ -272,10 +275,13 @@ std::expected<std::unique_ptr<KafkaStream>, std::string> KafkaStream::start(Kafk
                                      }));
   if (!membership) return std::unexpected(membership.error());
   loop->membership = std::move(*membership);
+  loop->reader = std::make_unique<EventReader>(
+      EventReaderSettings{.properties = own.properties, .topic = own.topics.events}, loop->post);
   return std::unique_ptr<KafkaStream>(new KafkaStream(std::move(loop)));
 }
 
 KafkaStream::~KafkaStream() {
+  loop_->reader.reset();
   loop_->opening.reset();
   loop_->diagnosis.reset();
   // Tenures speak of the membership.
@@ -326,6 +332,8 @@ stream::Status KafkaStream::status() const {
   status.up = loop_->member && std::all_of(shares.begin(), shares.end(), [](const auto& share) { return share.owned; });
   return status;
 }
+
+stream::StreamReader& KafkaStream::reader() { return *loop_->reader; }
 
 void KafkaStream::close(std::function<void()> done) {
   ASSERT(loop_->owner != nullptr && !loop_->closing);

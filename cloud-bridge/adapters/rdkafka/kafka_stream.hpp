@@ -57,6 +57,8 @@ class KafkaStream final : public stream::Stream {
   [[nodiscard]] stream::ValueFormat value_format() const override;
   [[nodiscard]] stream::Status status() const override;
   void close(std::function<void()> done) override;
+  // Part of the stream, and gone with it.
+  [[nodiscard]] stream::StreamReader& reader();
 
  private:
   struct LoopSide;

@@ -10,6 +10,10 @@ namespace {
 
 constexpr std::chrono::milliseconds kUnblockEvery{200};
 
+std::unexpected<stream::ReadFailure> down() {
+  return base::fail(stream::ReadFailure{.error = stream::ReadError::down, .reason = "the stream is down"});
+}
+
 }  // namespace
 
 CommitThread::CommitThread(CommitThreadSettings settings, LockFile lock)
@@ -152,8 +156,7 @@ void CommitThread::commit(const Submitted& submitted) {
     ++status_.transactions_total;
     status_.records_total += submitted.transaction.records.size();
   }
-  const bool appended = !submitted.transaction.records.empty();
-  emit_(Committed{submitted.id, blocked_, appended ? std::optional(file_->usage().last_position) : std::nullopt});
+  emit_(Committed{submitted.id, blocked_, !submitted.transaction.records.empty()});
   after_commit();
 }
 
@@ -166,7 +169,7 @@ void CommitThread::after_commit() {
 void CommitThread::answer(Asked asked) {
   auto page = file_->read(asked.from, asked.limits);
   if (!page) {
-    emit_(PageRead{std::move(asked.done), base::fail(stream::ReadError::down)});
+    emit_(PageRead{std::move(asked.done), down()});
     return lose(page.error());
   }
   emit_(PageRead{std::move(asked.done), std::move(*page)});
@@ -175,7 +178,7 @@ void CommitThread::answer(Asked asked) {
 void CommitThread::refuse_reads(std::unique_lock<std::mutex>& guard) {
   std::deque<Asked> refused = std::exchange(asked_, {});
   guard.unlock();
-  for (Asked& asked : refused) emit_(PageRead{std::move(asked.done), base::fail(stream::ReadError::down)});
+  for (Asked& asked : refused) emit_(PageRead{std::move(asked.done), down()});
   guard.lock();
 }
 

@@ -44,12 +44,12 @@ struct Lost {
 struct Committed {
   stream::TransactionId id;
   bool blocked{};
-  std::optional<stream::Position> appended_through;
+  bool appended{};  // records
 };
 struct Unblocked {};
 struct PageRead {
   stream::StreamReader::Done done;
-  base::Result<stream::ReadPage, stream::ReadError> page;
+  base::Result<stream::ReadPage, stream::ReadFailure> page;
 };
 struct Closed {};
 using ThreadOutput = std::variant<Owned, Lost, Committed, Unblocked, PageRead, Closed>;

@@ -86,24 +86,16 @@ inline constexpr const char* kInsertDeadLetter =
 inline constexpr const char* kStoreGateway =
     "INSERT INTO gateways(gateway_id, value) VALUES(?1, ?2) ON CONFLICT(gateway_id) DO UPDATE SET value = ?2";
 inline constexpr const char* kReadEvents =
-    "SELECT position, event_id, gateway_id, epoch, seq, key, type, occurred_at, received_at, published_at, value"
-    " FROM events WHERE position >= ?1 ORDER BY position LIMIT ?2";
+    "SELECT position, value FROM events WHERE position >= ?1 ORDER BY position LIMIT ?2";
+
+struct StoredValue {
+  stream::Position position;
+  std::string value;
+};
 
 // The row of kReadEvents that the statement stands on.
-[[nodiscard]] inline stream::ReadRecord record_at(Statement& row) {
-  stream::ReadRecord read{.position = stream::Position(static_cast<std::uint64_t>(row.integer(0))), .record = {}};
-  stream::Record& record = read.record;
-  record.event_id = row.text(1);
-  record.gateway_id = row.text(2);
-  record.epoch = row.text(3);
-  if (!row.is_null(4)) record.seq = static_cast<std::uint64_t>(row.integer(4));
-  record.key = row.text(5);
-  record.type = row.text(6);
-  record.occurred_at = row.text(7);
-  record.received_at = row.text(8);
-  record.published_at = row.text(9);
-  record.value = row.text(10);
-  return read;
+[[nodiscard]] inline StoredValue value_at(Statement& row) {
+  return {.position = stream::Position(static_cast<std::uint64_t>(row.integer(0))), .value = std::string(row.text(1))};
 }
 
 }  // namespace sqlite

@@ -10,12 +10,26 @@ namespace {
 
 constexpr stream::Partition kPartition{0};
 
+using Placement = base::Result<stream::Place, stream::ReadFailure>;
+
+stream::Place place_before_end(stream::Position last, std::size_t back) {
+  return stream::place_at(back > last.value() ? stream::Position(0) : last.next() - back);
+}
+
+std::unexpected<stream::ReadFailure> down() {
+  return base::fail(stream::ReadFailure{.error = stream::ReadError::down, .reason = "the stream is down"});
+}
+
+std::unexpected<stream::ReadFailure> busy() {
+  return base::fail(stream::ReadFailure{.error = stream::ReadError::busy, .reason = "too many reads wait already"});
+}
+
 }  // namespace
 
 // What the loop knows of the thread: a little behind it, and consistent with what the owner has been told.
 struct SqliteStream::LoopSide {
   stream::Owner* owner = nullptr;
-  std::function<void(stream::Position)> appended;
+  std::function<void()> changed;
   std::function<void()> closed;
   Generation generation;
   bool owned = false;
@@ -42,7 +56,7 @@ struct SqliteStream::LoopSide {
     committing = false;
     blocked = output.blocked;
     owner->on_committed(kPartition, output.id);
-    if (output.appended_through && appended) appended(*output.appended_through);
+    if (output.appended && changed) changed();
   }
 
   void operator()(Unblocked&&) {
@@ -112,18 +126,31 @@ void SqliteStream::close(std::function<void()> done) {
   thread_->close();
 }
 
-void SqliteStream::read(stream::Position from, stream::ReadLimits limits, Done done) {
+base::Result<stream::Place, std::string> SqliteStream::parse(std::string_view text, stream::Bound bound) const {
+  return stream::parse_position(text, bound);
+}
+
+void SqliteStream::find_end(std::size_t back, Placed done) {
+  const auto last = thread_->status().last_position;
+  auto end = last && !loop_->closing ? Placement(place_before_end(*last, back)) : down();
+  post_([loop = std::weak_ptr(loop_), done = std::move(done), end = std::move(end)] {
+    const auto alive = loop.lock();
+    if (alive && !alive->done) done(end);
+  });
+}
+
+void SqliteStream::read(stream::Place from, stream::ReadLimits limits, Done done) {
   if (loop_->closing || loop_->owner == nullptr || loop_->waiting_reads >= kWaitingReadsMax) {
-    const auto error = loop_->waiting_reads >= kWaitingReadsMax ? stream::ReadError::busy : stream::ReadError::down;
-    return post_([loop = std::weak_ptr(loop_), done = std::move(done), error] {
+    const auto failure = loop_->waiting_reads >= kWaitingReadsMax ? busy() : down();
+    return post_([loop = std::weak_ptr(loop_), done = std::move(done), failure] {
       const auto alive = loop.lock();
-      if (alive && !alive->done) done(base::fail(error));
+      if (alive && !alive->done) done(failure);
     });
   }
   ++loop_->waiting_reads;
-  thread_->read(from, limits, std::move(done));
+  thread_->read(stream::position_of(from), limits, std::move(done));
 }
 
-void SqliteStream::watch(std::function<void(stream::Position last)> appended) { loop_->appended = std::move(appended); }
+void SqliteStream::watch(std::function<void()> changed) { loop_->changed = std::move(changed); }
 
 }  // namespace sqlite

@@ -39,8 +39,11 @@ class SqliteStream final : public stream::Stream, public stream::StreamReader {
   [[nodiscard]] stream::Status status() const override { return thread_->status(); }
   void close(std::function<void()> done) override;
 
-  void read(stream::Position from, stream::ReadLimits limits, Done done) override;
-  void watch(std::function<void(stream::Position last)> appended) override;
+  [[nodiscard]] base::Result<stream::Place, std::string> parse(std::string_view text,
+                                                               stream::Bound bound) const override;
+  void find_end(std::size_t back, Placed done) override;
+  void read(stream::Place from, stream::ReadLimits limits, Done done) override;
+  void watch(std::function<void()> changed) override;
 
  private:
   struct LoopSide;

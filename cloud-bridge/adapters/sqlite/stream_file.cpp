@@ -285,7 +285,8 @@ FileResult<void> StreamFile::run(Statement& statement) {
 }
 
 FileResult<stream::ReadPage> StreamFile::read(stream::Position from, const stream::ReadLimits& limits) {
-  stream::ReadPage page{.records = {}, .next = from, .more = false};
+  stream::ReadPage page;
+  stream::Position next = from;
   std::size_t bytes = 0;
   // Beyond what SQLite can count there is nothing.
   constexpr std::uint64_t kPositionMax = INT64_MAX;
@@ -297,12 +298,14 @@ FileResult<stream::ReadPage> StreamFile::read(stream::Position from, const strea
       page.more = true;
       break;
     }
-    page.records.push_back(record_at(read_));
-    bytes += page.records.back().record.value.size();
-    page.next = page.records.back().position.next();
+    StoredValue read = value_at(read_);
+    bytes += read.value.size();
+    next = read.position.next();
+    page.records.push_back({.id = std::to_string(read.position.value()), .value = std::move(read.value)});
   }
   if (code != SQLITE_ROW && code != SQLITE_DONE) return base::fail(failure());
   read_.reset();
+  page.next = stream::place_at(next);
   return page;
 }
 

@@ -46,8 +46,8 @@ std::expected<stream::Position, std::string> read_page(Opened& opened, const std
   opened.read.bind(2, kPageRecords);
   int code = opened.read.step();
   for (; code == SQLITE_ROW; code = opened.read.step()) {
-    const stream::ReadRecord read = record_at(opened.read);
-    lines += tail_line(read);
+    const StoredValue read = value_at(opened.read);
+    lines += tail_line(read.position, read.value);
     from = read.position.next();
   }
   const SqliteError error = opened.database.error();
@@ -58,12 +58,11 @@ std::expected<stream::Position, std::string> read_page(Opened& opened, const std
 
 }  // namespace
 
-std::string tail_line(const stream::ReadRecord& read) {
-  const std::string& value = read.record.value;
-  std::string line = "{\"position\":" + std::to_string(read.position.value());
+std::string tail_line(stream::Position position, std::string_view value) {
+  std::string line = "{\"position\":" + std::to_string(position.value());
   if (value.size() > 2) {
     line += ',';
-    line.append(value, 1);
+    line.append(value.substr(1));
   } else {
     line += '}';
   }

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "cloud-bridge/stream/stream.hpp"
+#include "cloud-bridge/stream/place.hpp"
 
 namespace sqlite {
 
@@ -18,7 +18,7 @@ struct TailSettings {
 };
 
 // One line a record: its value with "position" put first, so that {"position":7,"schema_version":1,…}\n.
-[[nodiscard]] std::string tail_line(const stream::ReadRecord& read);
+[[nodiscard]] std::string tail_line(stream::Position position, std::string_view value);
 
 // Calls `write` with whole lines until the end, or for ever with `follow`; write answers false when nobody reads any
 // more, stopped answers true when it is time to end. Both ends are success. The error is for people.

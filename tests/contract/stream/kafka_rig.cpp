@@ -74,7 +74,7 @@ stream::DeadLetter letter_of(const rd_kafka_message_t& message) {
 
 class KafkaRig final : public StreamRig {
  public:
-  KafkaRig() {
+  explicit KafkaRig(std::uint32_t events_partitions) {
     static int rigs = 0;
     const std::string prefix = "contract-" + std::to_string(getpid()) + "-" + std::to_string(++rigs);
     topics_ = {.events = prefix + ".events",
@@ -85,7 +85,8 @@ class KafkaRig final : public StreamRig {
                                    .gateways = topics_.gateways,
                                    .progress = topics_.progress,
                                    .dead_letters = topics_.dead_letters};
-    const auto plans = stream::plan_topics(names, {.events_partitions = 1, .progress_partitions = 1, .replication = 1});
+    const auto plans = stream::plan_topics(
+        names, {.events_partitions = events_partitions, .progress_partitions = 1, .replication = 1});
     const auto made = kafka::create_topics({.properties = properties_, .names = names, .bridge_id = "contract"}, plans);
     REQUIRE_MESSAGE(made.has_value(), (made ? "" : made.error()));
   }
@@ -104,7 +105,8 @@ class KafkaRig final : public StreamRig {
                                         }};
     auto made = kafka::KafkaStream::start(std::move(settings), std::move(post));
     REQUIRE_MESSAGE(made.has_value(), (made ? "" : made.error()));
-    return {.stream = std::move(*made), .reader = nullptr};
+    stream::StreamReader* reader = &(*made)->reader();
+    return {.stream = std::move(*made), .reader = reader};
   }
 
   CommittedView committed() override {
@@ -123,6 +125,47 @@ class KafkaRig final : public StreamRig {
       view_of.gateways[std::string(view(message.key, message.key_len))] = view(message.payload, message.len);
     });
     return view_of;
+  }
+
+  // As a producer does that flushes and then changes its mind.
+  void leave_aborted(const std::vector<stream::Record>& records) override {
+    auto properties = properties_;
+    properties.insert(properties.end(),
+                      {{"transactional.id", topics_.progress + "-foreign"}, {"partitioner", "murmur2_random"}});
+    auto conf = kafka::make_conf(properties);
+    REQUIRE(conf.has_value());
+    const auto client = kafka::make_client(RD_KAFKA_PRODUCER, std::move(*conf));
+    REQUIRE(client.has_value());
+    const auto wait = static_cast<int>(limit.count());
+    const auto done = [](rd_kafka_error_t* error) { return kafka::Error(error) == nullptr; };
+    REQUIRE(done(rd_kafka_init_transactions(client->get(), wait)));
+    REQUIRE(done(rd_kafka_begin_transaction(client->get())));
+    for (const auto& record : records) {
+      REQUIRE(kafka::produce(client->get(), topics_.events, RD_KAFKA_PARTITION_UA, record.key, record.value, nullptr) ==
+              RD_KAFKA_RESP_ERR_NO_ERROR);
+    }
+    REQUIRE(rd_kafka_flush(client->get(), wait) == RD_KAFKA_RESP_ERR_NO_ERROR);
+    REQUIRE(done(rd_kafka_abort_transaction(client->get(), wait)));
+  }
+
+  [[nodiscard]] bool remove_records() override {
+    auto conf = kafka::make_conf(properties_);
+    REQUIRE(conf.has_value());
+    const auto client = kafka::make_client(RD_KAFKA_PRODUCER, std::move(*conf));
+    REQUIRE(client.has_value());
+    const std::int32_t count = partitions_of(client->get(), topics_.events);
+    const kafka::Partitions before(rd_kafka_topic_partition_list_new(count));
+    for (std::int32_t partition = 0; partition < count; ++partition) {
+      rd_kafka_topic_partition_list_add(before.get(), topics_.events.c_str(), partition)->offset = RD_KAFKA_OFFSET_END;
+    }
+    rd_kafka_DeleteRecords_t* request = rd_kafka_DeleteRecords_new(before.get());
+    const kafka::Queue queue(rd_kafka_queue_new(client->get()));
+    rd_kafka_DeleteRecords(client->get(), &request, 1, nullptr, queue.get());
+    rd_kafka_DeleteRecords_destroy(request);
+    const kafka::Event done(rd_kafka_queue_poll(queue.get(), static_cast<int>(limit.count())));
+    REQUIRE(done);
+    REQUIRE(rd_kafka_event_error(done.get()) == RD_KAFKA_RESP_ERR_NO_ERROR);
+    return true;
   }
 
   void fail_next_commit(Fault fault) override {
@@ -201,6 +244,8 @@ class KafkaRig final : public StreamRig {
 
 }  // namespace
 
-std::unique_ptr<StreamRig> make_rig() { return std::make_unique<KafkaRig>(); }
+// One partition, so that the topic has one order.
+std::unique_ptr<StreamRig> make_rig() { return std::make_unique<KafkaRig>(1U); }
+std::unique_ptr<StreamRig> make_spread_rig() { return std::make_unique<KafkaRig>(3U); }
 
 }  // namespace test

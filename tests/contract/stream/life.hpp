@@ -17,7 +17,6 @@
 namespace test {
 
 using stream::Partition;
-using stream::Position;
 using stream::TransactionId;
 
 inline constexpr Partition kPartition{0};
@@ -51,11 +50,24 @@ class Life {
     outside([&] { stream().close([&done] { done = true; }); });
     return loop.run_until([&done] { return done; });
   }
-  [[nodiscard]] base::Result<stream::ReadPage, stream::ReadError> read(Position from, stream::ReadLimits limits = {}) {
-    std::optional<base::Result<stream::ReadPage, stream::ReadError>> page;
-    outside([&] { started_.reader->read(from, limits, [&page](auto result) { page = std::move(result); }); });
+  using Page = base::Result<stream::ReadPage, stream::ReadFailure>;
+  [[nodiscard]] Page read(const stream::Place& from, stream::ReadLimits limits = {}) {
+    std::optional<Page> page;
+    outside([&] { reader().read(from, limits, [&page](auto result) { page = std::move(result); }); });
     REQUIRE(loop.run_until([&page] { return page.has_value(); }));
     return *page;
+  }
+  [[nodiscard]] stream::Place find_end(std::size_t back = 0) {
+    std::optional<base::Result<stream::Place, stream::ReadFailure>> end;
+    outside([&] { reader().find_end(back, [&end](auto result) { end = std::move(result); }); });
+    REQUIRE(loop.run_until([&end] { return end.has_value(); }));
+    REQUIRE_MESSAGE(end->has_value(), (*end ? "" : end->error().reason));
+    return **end;
+  }
+  [[nodiscard]] stream::Place place(std::string_view text, stream::Bound bound = stream::Bound::from) {
+    const auto parsed = reader().parse(text, bound);
+    REQUIRE_MESSAGE(parsed.has_value(), text);
+    return *parsed;
   }
 
   stream::Stream& stream() { return *started_.stream; }

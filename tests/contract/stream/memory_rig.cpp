@@ -39,5 +39,6 @@ class MemoryRig final : public EmbeddedRig {
 
 std::unique_ptr<EmbeddedRig> make_embedded_rig() { return std::make_unique<MemoryRig>(); }
 std::unique_ptr<StreamRig> make_rig() { return std::make_unique<MemoryRig>(); }
+std::unique_ptr<StreamRig> make_spread_rig() { return std::make_unique<MemoryRig>(); }
 
 }  // namespace test

@@ -45,5 +45,6 @@ class SqliteRig final : public EmbeddedRig {
 
 std::unique_ptr<EmbeddedRig> make_embedded_rig() { return std::make_unique<SqliteRig>(); }
 std::unique_ptr<StreamRig> make_rig() { return std::make_unique<SqliteRig>(); }
+std::unique_ptr<StreamRig> make_spread_rig() { return std::make_unique<SqliteRig>(); }
 
 }  // namespace test

@@ -27,7 +27,7 @@ class StreamRig {
  public:
   struct Started {
     std::unique_ptr<stream::Stream> stream;
-    stream::StreamReader* reader = nullptr;  // part of an embedded stream
+    stream::StreamReader* reader = nullptr;  // part of the stream
   };
 
   virtual ~StreamRig() = default;
@@ -35,6 +35,11 @@ class StreamRig {
   [[nodiscard]] virtual Started start(stream::Post post) = 0;
   [[nodiscard]] virtual CommittedView committed() = 0;
   virtual void fail_next_commit(Fault fault) = 0;
+  // Leaves these in the store as an aborted transaction does. A kind that writes nothing before it commits has nothing
+  // to leave.
+  virtual void leave_aborted(const std::vector<stream::Record>& /*records*/) {}
+  // Lets go of all records there are, as retention does. False: this kind keeps them for ever.
+  [[nodiscard]] virtual bool remove_records() { return false; }
 };
 
 // Of a stream that the bridge itself keeps.
@@ -46,6 +51,8 @@ class EmbeddedRig : public StreamRig {
 };
 
 [[nodiscard]] std::unique_ptr<StreamRig> make_rig();
+// Its records lie in several partitions, where the kind has any.
+[[nodiscard]] std::unique_ptr<StreamRig> make_spread_rig();
 [[nodiscard]] std::unique_ptr<EmbeddedRig> make_embedded_rig();
 
 }  // namespace test

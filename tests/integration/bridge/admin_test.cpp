@@ -26,16 +26,14 @@ class Rig {
   explicit Rig(const std::string& token = "", std::size_t readers_max = 4)
       : work_(boost::asio::make_work_guard(io_)),
         stream_(store_, [this](std::function<void()> task) { boost::asio::post(io_, std::move(task)); }),
-        feed_(std::make_unique<net::EventFeed>(
-            io_, stream_, [this] { return stream_.status().last_position.value_or(stream::Position(0)); },
-            readers_max)),
+        feed_(std::make_unique<net::EventFeed>(io_, stream_, readers_max)),
         admin_({.snapshot = [this] { return snapshot; },
                 .limits = {},
                 .release =
                     [](const std::string& id) {
                       return id == "shop-1" ? std::string("released") : std::string("unknown");
                     }},
-               feed_.get(), token) {
+               *feed_, token) {
     platform::HttpSettings settings;
     settings.listen = "127.0.0.1:0";
     server_ = std::move(*platform::start_http_server(
@@ -153,6 +151,8 @@ TEST_CASE("admin: unknown paths, wrong methods and wrong parameters have their a
   CHECK(rig.get("/v1/status", "", "DELETE").status == 405);
   CHECK(rig.get("/v1/events?from=x").status == 400);
   CHECK(rig.get("/v1/events?from=-1").status == 400);
+  CHECK(rig.get("/v1/events?from=-1").body.find("a number from 0 on") != std::string::npos);
+  for (const char* last : {"", "x", "-1", "1001"}) CHECK(rig.get(std::string("/v1/events?last=") + last).status == 400);
   CHECK(rig.get("/v1/gateways/shop-1/release", "", "POST", "{}").status == 200);
   CHECK(rig.get("/v1/gateways/shop-2/release", "", "POST", "{}").status == 404);
   CHECK(rig.get("/metrics").body.find("tillstream_bridge_healthy 1") != std::string::npos);
@@ -212,6 +212,20 @@ TEST_CASE("events: without a position only what comes from now on; beyond the en
   const std::string text = rig.follow("/v1/events?from=10", 3, commit_more);
   CHECK(text.find("id: 9\n") == std::string::npos);
   CHECK(text.find("id: 10\n") != std::string::npos);
+}
+
+TEST_CASE("events: the last few and what comes from now on") {
+  Rig rig;
+  rig.commit(1, 50);
+  bool more = false;
+  const std::string text = rig.follow("/v1/events?last=3", 4, [&] {
+    if (!more) rig.commit(51, 51);
+    more = true;
+  });
+  CHECK(Rig::count(text) == 4);
+  CHECK(text.find("id: 47\n") == std::string::npos);
+  for (const char* id : {"id: 48\n", "id: 49\n", "id: 50\n", "id: 51\n"}) CHECK(text.find(id) != std::string::npos);
+  CHECK(rig.follow("/v1/events?last=1000", 51).find("id: 1\n") != std::string::npos);
 }
 
 TEST_CASE("events: one reader too many is refused, and there is room again when one has gone") {

@@ -1,5 +1,6 @@
 #include "tests/support/stream/memory_stream.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "proto/base/assert.hpp"
@@ -7,6 +8,14 @@
 namespace test {
 
 using stream::Partition;
+
+namespace {
+
+constexpr std::size_t kWaitingReadsMax = 64;
+
+stream::ReadFailure down() { return {.error = stream::ReadError::down, .reason = "the stream is down"}; }
+
+}  // namespace
 
 bool MemoryStreamStore::apply(const stream::Transaction& transaction) {
   std::set<std::tuple<std::string, std::string, std::uint64_t>> taken;
@@ -37,9 +46,10 @@ struct MemoryStream::Side : std::enable_shared_from_this<Side> {
   MemoryStreamStore& store;
   stream::Post post;
   stream::Owner* owner = nullptr;
-  std::function<void(stream::Position)> appended;
+  std::function<void()> changed;
   std::vector<Share> shares;
   std::uint64_t token = 0;
+  std::size_t waiting_reads = 0;
   bool closing = false;
   bool done = false;
   stream::Status counts;
@@ -93,7 +103,7 @@ struct MemoryStream::Side : std::enable_shared_from_this<Side> {
     ++counts.transactions_total;
     counts.records_total += transaction.records.size();
     owner->on_committed(partition, id);
-    if (!transaction.records.empty() && appended) appended(store.records.back().position);
+    if (!transaction.records.empty() && changed) changed();
   }
 };
 
@@ -160,24 +170,46 @@ void MemoryStream::close(std::function<void()> done) {
   });
 }
 
-void MemoryStream::read(stream::Position from, stream::ReadLimits limits, Done done) {
-  side_->later([from, limits, done = std::move(done)](Side& side) {
-    if (side.closing) return done(base::fail(stream::ReadError::down));
-    stream::ReadPage page{.records = {}, .next = from, .more = false};
+base::Result<stream::Place, std::string> MemoryStream::parse(std::string_view text, stream::Bound bound) const {
+  return stream::parse_position(text, bound);
+}
+
+void MemoryStream::find_end(std::size_t back, Placed done) {
+  const std::size_t records = side_->store.records.size();
+  const stream::Place end = stream::place_at(stream::Position(records + 1 - std::min(back, records)));
+  side_->later([end, done = std::move(done)](Side& side) {
+    if (side.closing) return done(base::fail(down()));
+    done(end);
+  });
+}
+
+void MemoryStream::read(stream::Place from, stream::ReadLimits limits, Done done) {
+  if (side_->waiting_reads >= kWaitingReadsMax) {
+    return side_->later([done = std::move(done)](Side& /*side*/) {
+      done(base::fail(stream::ReadFailure{.error = stream::ReadError::busy, .reason = "too many reads"}));
+    });
+  }
+  ++side_->waiting_reads;
+  side_->later([from = stream::position_of(from), limits, done = std::move(done)](Side& side) {
+    --side.waiting_reads;
+    if (side.closing) return done(base::fail(down()));
+    stream::ReadPage page;
+    stream::Position next = from;
     std::size_t bytes = 0;
     for (const auto& read : side.store.records) {
       if (read.position < from) continue;
       page.more = !page.records.empty() && (page.records.size() >= limits.records || bytes >= limits.bytes);
       if (page.more) break;
-      page.records.push_back(read);
+      page.records.push_back({.id = std::to_string(read.position.value()), .value = read.record.value});
       bytes += read.record.value.size();
-      page.next = read.position.next();
+      next = read.position.next();
     }
+    page.next = stream::place_at(next);
     done(std::move(page));
   });
 }
 
-void MemoryStream::watch(std::function<void(stream::Position last)> appended) { side_->appended = std::move(appended); }
+void MemoryStream::watch(std::function<void()> changed) { side_->changed = std::move(changed); }
 
 void MemoryStream::blocked_changed() {
   if (!side_->store.blocked.empty()) return;

@@ -20,8 +20,13 @@ namespace test {
 
 enum class CommitFault { none, before_commit, after_commit };
 
+struct StoredRecord {
+  stream::Position position;
+  stream::Record record;
+};
+
 struct MemoryStreamStore {
-  std::vector<stream::ReadRecord> records;
+  std::vector<StoredRecord> records;
   std::set<std::tuple<std::string, std::string, std::uint64_t>> places;
   std::map<std::string, tillstream::v1::Progress> progress;
   std::map<std::tuple<std::string, std::string, std::string>, stream::DeadLetter> dead_letters;
@@ -55,8 +60,11 @@ class MemoryStream final : public stream::Stream, public stream::StreamReader {
   [[nodiscard]] stream::Status status() const override;
   void close(std::function<void()> done) override;
 
-  void read(stream::Position from, stream::ReadLimits limits, Done done) override;
-  void watch(std::function<void(stream::Position last)> appended) override;
+  [[nodiscard]] base::Result<stream::Place, std::string> parse(std::string_view text,
+                                                               stream::Bound bound) const override;
+  void find_end(std::size_t back, Placed done) override;
+  void read(stream::Place from, stream::ReadLimits limits, Done done) override;
+  void watch(std::function<void()> changed) override;
 
   // The store's `blocked` has changed: tells the owner when that makes it ready.
   void blocked_changed();

@@ -8,7 +8,7 @@ const RATE_SPAN = 10000;  // ms
 const $ = id => document.getElementById(id);
 const kept = sessionStorage.getItem('token');
 let token = kept || '';
-let lastId = null;        // position of the last record seen
+let lastId = null;        // where to go on: the id of the last record seen
 let latencies = [];
 let arrivals = [];
 
@@ -52,17 +52,27 @@ function row(event) {
   const counted = notice || event.outcome === 'approved' || event.outcome === 'partial' || event.outcome === undefined;
   item.append(element('span', counted ? 'sum' : 'sum void', amount(event)));
   const card = [event.card_brand, event.card_last4 && '•••• ' + event.card_last4].filter(Boolean).join(' ');
-  const words = [event.type, event.outcome !== 'approved' && event.outcome, card, event.gateway_id + (event.terminal_id ? '/' + event.terminal_id : '')];
+  const gone = event.notice === 'records_removed' && event.first + ' up to ' + event.next + ': no longer kept';
+  const words = [event.type, gone, event.outcome !== 'approved' && event.outcome, card, event.gateway_id && event.gateway_id + (event.terminal_id ? '/' + event.terminal_id : '')];
   item.append(element('span', 'more', words.filter(Boolean).join(' · ')));
   const ms = latency(event);
   item.append(element('span', 'age', ms === null ? '' : duration(ms)));
   return item;
 }
 
+// The newest on top. Only at the start, when several partitions' records come one partition after another, is this not
+// the order in which they come.
+function place(item, published) {
+  item.dataset.published = published;
+  let below = $('events').firstChild;
+  while (below && Date.parse(below.dataset.published) > Date.parse(published)) below = below.nextSibling;
+  $('events').insertBefore(item, below);
+}
+
 function show(event) {
   $('empty').hidden = true;
   const list = $('events');
-  list.prepend(row(event));
+  place(row(event), event.published_at || new Date().toISOString());
   while (list.children.length > EVENTS_SHOWN) list.lastChild.remove();
   if (Date.parse(event.published_at) > Date.now() - RATE_SPAN) arrivals.push(Date.now());
   const ms = latency(event);
@@ -72,14 +82,16 @@ function show(event) {
 // --- server-sent events by fetch, because EventSource cannot send a token ---
 
 function take(block) {
-  let data = [];
+  let data = [], kind = '';
   for (const line of block.split('\n')) {
+    if (line.startsWith('event:')) kind = line.slice(6).trim();
     if (line.startsWith('id:')) lastId = line.slice(3).trim();
     if (line.startsWith('data:')) data.push(line.slice(5).trimStart());
   }
   if (!data.length) return;
   try {
-    show(JSON.parse(data.join('\n')));
+    const event = JSON.parse(data.join('\n'));
+    show(kind === 'removed' ? {...event, type: 'notice'} : event);
   } catch (error) {
     console.warn('unreadable event', error);
   }
@@ -87,7 +99,8 @@ function take(block) {
 
 async function follow() {
   const more = lastId === null ? {} : {'Last-Event-ID': lastId};
-  const query = lastId === null ? '?from=' + await start() : '';
+  // At first a few records before the end, so that the page is not empty.
+  const query = lastId === null ? '?last=' + SHOWN_AT_START : '';
   const response = await fetch('v1/events' + query, {headers: headers(more), cache: 'no-store'});
   if (response.status === 401) return ask();
   if (!response.ok) throw new Error('status ' + response.status);
@@ -99,13 +112,6 @@ async function follow() {
     rest = blocks.pop();
     blocks.forEach(take);
   }
-}
-
-// A few records before the end, so that the page is not empty.
-async function start() {
-  const response = await fetch('v1/status', {headers: headers(), cache: 'no-store'});
-  const last = response.ok ? (await response.json()).stream.last_position ?? 0 : 0;
-  return Math.max(0, last - SHOWN_AT_START + 1);
 }
 
 async function followForEver() {
@@ -143,7 +149,8 @@ function gatewayRow(gateway) {
 
 function figures(status) {
   $('bridge').textContent = status.bridge_id;
-  $('position').textContent = (status.stream.last_position ?? 0).toLocaleString();
+  // Kafka counts by partition: there it is what this bridge has published since it started.
+  $('position').textContent = (status.stream.last_position ?? status.stream.records_total).toLocaleString();
   $('broker').textContent = status.broker.connected ? 'connected' : 'offline';
   $('gateways-total').textContent = status.gateways_total ? '(' + status.gateways_total + ')' : '';
   arrivals = arrivals.filter(at => at > Date.now() - RATE_SPAN);

@@ -42,3 +42,10 @@ TEST_CASE("offsets: what is no position is none, and not a part of it") {
   }
   CHECK_FALSE(parse_offsets(std::string("1:2\0", 4)));
 }
+
+TEST_CASE("offsets: written down they are read again as they were") {
+  for (const Offsets& offsets : {Offsets{}, Offsets{{0, 0}}, Offsets{{3, 120}, {0, 17}, {2147483647, INT64_MAX}}})
+    CHECK(parse_offsets(stream::to_text(offsets)) == offsets);
+  CHECK(stream::to_text({}) == "0");
+  CHECK(stream::to_text({{1, 7}, {0, 12}}) == "0:12,1:7");
+}

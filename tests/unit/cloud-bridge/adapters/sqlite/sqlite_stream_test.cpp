@@ -86,7 +86,8 @@ TEST_CASE("sqlite stream: a foreign writer takes it down, and it comes back by i
   CHECK_FALSE(rig.stream->status().up);
   CHECK_FALSE(rig.stream->status().last_error.empty());
   std::optional<stream::ReadError> refused;
-  rig.stream->read(stream::Position(0), {}, [&refused](const auto& page) { refused = page.error(); });
+  rig.stream->read(stream::place_at(stream::Position(0)), {},
+                   [&refused](const auto& page) { refused = page.error().error; });
   REQUIRE(rig.loop.run_until([&] { return refused.has_value(); }));
   CHECK(refused == stream::ReadError::down);
   CHECK(rig.owner.times_owned == 1);
@@ -162,7 +163,7 @@ TEST_CASE("sqlite stream: more reads than may wait are refused") {
   int served = 0;
   int busy = 0;
   for (std::size_t i = 0; i < sqlite::kWaitingReadsMax + 5; ++i) {
-    rig.stream->read(stream::Position(0), {}, [&](const auto& page) { ++(page ? served : busy); });
+    rig.stream->read(stream::place_at(stream::Position(0)), {}, [&](const auto& page) { ++(page ? served : busy); });
   }
   REQUIRE(rig.loop.run_until([&] { return served + busy == sqlite::kWaitingReadsMax + 5; }));
   CHECK(busy == 5);

@@ -1,0 +1,88 @@
+// History: answers readers that stand anywhere in the events topic, one question after another, with a consumer that
+// lives while there are questions.
+//
+//   asleep ──asked──▶ placing (edges asked for, offsets assigned) ──▶ reading a page ──▶ asleep, the consumer kept for
+//   a
+//                          ▲  skipped when the next question goes on where the last page ended ──┘      while
+//
+// Invariants:
+//   (1) Each question is answered once, in order, unless the history ends first.
+//   (2) What a page's place asks for and the topic keeps no longer is said in the page.
+//   (3) A page ends at its limits, at the readable end of every partition, or when nothing came for a while.
+//
+// ask() may be called from any thread; answers are given on its own one. How many may wait is the asker's limit.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <variant>
+
+#include "cloud-bridge/adapters/rdkafka/topic_consumer.hpp"
+#include "cloud-bridge/stream/stream.hpp"
+
+namespace kafka {
+
+struct PageQuestion {
+  stream::Offsets from;
+  stream::ReadLimits limits;
+};
+struct EndQuestion {
+  std::size_t back = 0;
+};
+using Question = std::variant<PageQuestion, EndQuestion>;
+using Answer = base::Result<std::variant<stream::ReadPage, stream::Place>, stream::ReadFailure>;
+
+class History {
+ public:
+  using Emit = std::function<void(std::uint64_t id, Answer answer)>;
+
+  History(ConsumerSettings settings, Emit emit);
+  History(const History&) = delete;
+  History& operator=(const History&) = delete;
+  ~History();
+
+  void ask(std::uint64_t id, Question question);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Asked {
+    std::uint64_t id;
+    Question question;
+  };
+
+  void run();
+  [[nodiscard]] Answer answer(const PageQuestion& question);
+  [[nodiscard]] Answer answer(const EndQuestion& question);
+  [[nodiscard]] base::Result<stream::ReadPage, stream::ReadFailure> read(const PageQuestion& question);
+  [[nodiscard]] base::Result<stream::Place, stream::ReadFailure> find_end(std::size_t back);
+  [[nodiscard]] base::Result<std::int32_t, stream::ReadFailure> ask_partitions();
+  [[nodiscard]] base::Result<stream::Offsets, stream::ReadFailure> ask_edge(Edge edge, std::int32_t partitions);
+  // Goes to `from`; what is gone there stands in the page.
+  [[nodiscard]] base::Result<void, stream::ReadFailure> place(const stream::Offsets& from, stream::ReadPage& page);
+  [[nodiscard]] base::Result<void, stream::ReadFailure> fill(stream::ReadPage& page, const stream::ReadLimits& limits);
+  [[nodiscard]] bool is_stopping() const;
+
+  const ConsumerSettings settings_;
+  const Emit emit_;
+
+  // The thread's own.
+  std::unique_ptr<TopicConsumer> consumer_;
+  stream::Offsets next_;         // where the consumer goes on
+  std::set<std::int32_t> open_;  // partitions whose readable end is not reached
+
+  mutable std::mutex mutex_;  // guards all below
+  std::condition_variable wake_;
+  std::deque<Asked> asked_;
+  bool stopping_ = false;
+
+  std::thread thread_;
+};
+
+}  // namespace kafka

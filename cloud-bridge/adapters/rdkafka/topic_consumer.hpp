@@ -1,0 +1,70 @@
+// TopicConsumer: reads one topic's committed records, in no group; where it begins is said by hand.
+//
+// One thread uses it. Its memory is bounded: librdkafka holds no more than kQueuedKbytes of records that were fetched
+// and not asked for yet, and no answer of a broker is larger than kFetchBytes (or one batch of records, where a topic
+// takes larger ones).
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "cloud-bridge/adapters/rdkafka/client.hpp"
+#include "cloud-bridge/stream/offsets.hpp"
+
+namespace kafka {
+
+inline constexpr int kQueuedKbytes = 2 * 1024;
+inline constexpr int kFetchBytes = 1024 * 1024;
+inline constexpr int kPartitionFetchBytes = 256 * 1024;
+
+struct ConsumerSettings {
+  Properties properties;  // the operator's
+  std::string topic;
+  Milliseconds fetch_wait{500};  // that a broker waits for something to answer with
+  Milliseconds limit{3'000};     // for each question
+};
+
+struct Nothing {};
+struct Fetched {
+  std::int32_t partition;
+  std::int64_t offset;
+  std::string value;  // JSON, whatever the format that it was written in
+};
+// The partition's readable end is reached; nothing is before `next` any more.
+struct EndReached {
+  std::int32_t partition;
+  std::int64_t next;
+};
+struct PollFailed {
+  std::string reason;
+};
+using Polled = std::variant<Nothing, Fetched, EndReached, PollFailed>;
+
+enum class Edge { beginning, end };
+
+class TopicConsumer {
+ public:
+  [[nodiscard]] static std::expected<std::unique_ptr<TopicConsumer>, std::string> make(ConsumerSettings settings);
+
+  // Asks the brokers. Fails, too, when a partition has no leader.
+  [[nodiscard]] std::expected<std::int32_t, std::string> count_partitions();
+  // The first offset that is kept, or the one behind the last that can be read, of each partition.
+  [[nodiscard]] std::expected<stream::Offsets, std::string> find(Edge edge, std::int32_t partitions);
+  // What is read from now on; logical offsets of librdkafka are taken. Nothing named: nothing is fetched.
+  [[nodiscard]] std::expected<void, std::string> assign(const stream::Offsets& from);
+  [[nodiscard]] Polled poll(Milliseconds wait);
+  // Whether the line to the brokers has shown trouble since this was asked last.
+  [[nodiscard]] bool take_trouble() { return line_.take_shaken(); }
+
+ private:
+  explicit TopicConsumer(ConsumerSettings settings) : settings_(std::move(settings)) {}
+
+  const ConsumerSettings settings_;
+  Line line_;
+  Handle client_;
+};
+
+}  // namespace kafka
