@@ -86,7 +86,8 @@ std::uint64_t rows_of(const journal::SalvagePlan& plan) {
       kept += count;
       next = next + count;
     } else {
-      ASSERT(std::get<journal::NoticeStep>(step).to == next);
+      const auto* notice = std::get_if<journal::NoticeStep>(&step);
+      ASSERT((notice != nullptr ? notice->to : std::get<journal::ForgottenStep>(step).to) == next);
       next = next.next();
     }
   }
