@@ -114,7 +114,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_entry(entry);
     static_cast<void>(readable.catalog.take(entry));
   }
-  Row next = readable.catalog.base ? readable.catalog.base->row.next() : Row(0);
+  Row next = readable.catalog.base ? readable.catalog.base->row.next() : Row(1);
   std::uint64_t rows = 0;
   for (std::size_t i = 0; i < kRangesMax && !script.empty() && next < Row(kRowMax); ++i) {
     const Row first = next + script.number() % 1000;
@@ -124,6 +124,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     next = last + 2;
   }
   if (script.byte() % 2 == 0) readable.end = next + script.number() % 1000;
+  readable.forgotten = script.byte();
   const journal::SalvageIds ids{{.bytes = {1}}, {.bytes = {2}}, {.bytes = {3}}, {}};
   const auto plan = journal::plan_salvage(readable, "shop", ids, "set-aside", base::UtcTime{}, platform::hasher());
   ASSERT(rows_of(plan) == rows && plan.rows_kept == rows);
