@@ -10,7 +10,7 @@ import rig as r
 
 PASSWORD = "not-for-the-log"
 SMALL_DISK = 3  # the broker that has one
-DISK_MIB = 128
+DISK_MIB = 512
 MEMORY_KIB = 64 * 1024  # by how much a bridge that waits may grow
 LOST = "tillstream_bridge_transactions_lost_total"
 COMMITTED = "tillstream_bridge_records_committed_total"
@@ -167,31 +167,6 @@ def test_all_of_kafka_gone_for_long_costs_neither_memory_nor_events(rig, cluster
     rig.settle(120)
 
 
-def test_a_disk_that_is_full_stops_the_acks_until_there_is_room_again(rig, cluster):
-    if not cluster.disk:
-        pytest.skip("no right to mount a small disk")
-    rig.begin(rig.bridge)
-    gateways = k.gateways_in_every_partition(rig).values()
-    k.Layout(cluster).wait_in_sync(rig)
-    # Without this the other two would do.
-    for topic in rig.names.values():
-        k.alter_topic(cluster.bootstrap, topic, {"min.insync.replicas": "3"})
-    wait_all_move(rig, gateways)
-    broker = cluster.nodes[SMALL_DISK - 1]
-    filler = cluster.disk / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-    r.wait_for("the broker ends", lambda: not broker.alive, 90)
-    wait_said(rig.bridge, "not enough replicas in sync")
-    r.wait_for("nothing owned", lambda: not k.owned(rig.bridge))
-    show_that_nothing_moves(rig, gateways)
-    filler.unlink()
-    bring_back(cluster)
-    wait_all_move(rig, gateways)
-    rig.settle(120)
-
-
 def as_user(rig, cluster, password=PASSWORD):
     rig.bridge.tables["stream.kafka"]["bootstrap_servers"] = cluster.bootstrap_of("USERS")
     set_properties(rig, {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": "bridge",
@@ -311,4 +286,29 @@ def test_a_wrong_password_and_a_broker_that_is_not_trusted_are_told_while_it_kee
     rig.begin(rig.bridge)
     rig.tap(1)
     wait_all_move(rig, [rig.gateway])
+    rig.settle(120)
+
+
+def test_a_disk_that_is_full_stops_the_acks_until_there_is_room_again(rig, cluster):
+    if not cluster.disk:
+        pytest.skip("no right to mount a small disk")
+    rig.begin(rig.bridge)
+    gateways = k.gateways_in_every_partition(rig).values()
+    k.Layout(cluster).wait_in_sync(rig)
+    # Without this the other two would do.
+    for topic in rig.names.values():
+        k.alter_topic(cluster.bootstrap, topic, {"min.insync.replicas": "3"})
+    wait_all_move(rig, gateways)
+    broker = cluster.nodes[SMALL_DISK - 1]
+    filler = cluster.disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    r.wait_for("the broker ends", lambda: not broker.alive, 90)
+    wait_said(rig.bridge, "not enough replicas in sync")
+    r.wait_for("nothing owned", lambda: not k.owned(rig.bridge))
+    show_that_nothing_moves(rig, gateways)
+    filler.unlink()
+    bring_back(cluster)
+    wait_all_move(rig, gateways)
     rig.settle(120)
