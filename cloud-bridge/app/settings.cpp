@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
-
 #include "cloud-bridge/app/version.hpp"
 #include "proto/platform/log.hpp"
+#include "proto/platform/private_file.hpp"
 
 namespace app {
 
@@ -113,14 +112,12 @@ void configure_log(const config::Config& config) {
 
 std::expected<std::string, std::string> read_token(const std::string& path) {
   if (path.empty()) return std::string();
-  std::ifstream file(path);
-  std::string token;
-  if (!file || !std::getline(file, token))
-    return std::unexpected(fmt::format("admin.token_file: cannot read {}", path));
-  if (token.size() < token_length_min) {
+  auto token = platform::read_secret(path);
+  if (!token) return std::unexpected(fmt::format("admin.token_file: cannot read {}", path));
+  if (token->size() < token_length_min) {
     return std::unexpected(fmt::format("admin.token_file: {} holds less than {} characters", path, token_length_min));
   }
-  return token;
+  return *std::move(token);
 }
 
 std::vector<std::string_view> keys_that_need_a_restart(const config::Config& running, const config::Config& fresh) {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <fstream>
 #include <system_error>
 
 namespace platform {
@@ -19,6 +20,14 @@ std::optional<std::string> private_file_problem(const std::string& path) {
   if ((facts.st_mode & open_to_others) == 0) return std::nullopt;
   return fmt::format("{}: is open to its group or to others (mode {:04o}); needed: 0600 (chmod 0600 {})", path,
                      facts.st_mode & 07777, path);
+}
+
+std::optional<std::string> read_secret(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  if (!std::getline(file, line)) return std::nullopt;
+  if (line.ends_with('\r')) line.pop_back();
+  return line;
 }
 
 }  // namespace platform

@@ -10,4 +10,7 @@ namespace platform {
 // mode that was found, and the command that mends it). Nothing when it is private. Reads after the setting's key.
 [[nodiscard]] std::optional<std::string> private_file_problem(const std::string& path);
 
+// Its first line, without the line's end. None: it cannot be read, or holds nothing.
+[[nodiscard]] std::optional<std::string> read_secret(const std::string& path);
+
 }  // namespace platform

@@ -55,6 +55,30 @@ def tillstream_bridge(*arguments, seconds=60):
     return done.returncode, done.stdout, done.stderr
 
 
+def tail(rig):
+    """The stream as the bridge's own tail prints it."""
+    status, out, err = tillstream_bridge("tail", "--config", rig.bridge.config)
+    assert status == 0, err
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def kcat(bootstrap, topic, isolation):
+    return ["kcat", "-C", "-b", bootstrap, "-t", topic, "-o", "beginning", "-e", "-q", "-X", f"isolation.level={isolation}"]
+
+
+def console_consumer(bootstrap, topic, isolation):
+    return [*JAVA, "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", bootstrap, "--topic", topic,
+            "--from-beginning", "--isolation-level", isolation, "--timeout-ms", "8000"]
+
+
+def values(command):
+    """What a reader prints: one value a line. It ends at the topic's end, by a code of its own."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    assert lines, done.stdout + done.stderr
+    return [json.loads(line) for line in lines]
+
+
 def create_topics(config, replication=1):
     status, out, err = tillstream_bridge("topics", "--create", "--config", config, "--replication", replication,
                                          "--partitions", PROGRESS_PARTITIONS, "--events-partitions", 3)
@@ -135,7 +159,7 @@ class AnsweringServer:
         self._thread.join()
 
 
-def gateways_in_every_partition(rig):
+def gateways_in_every_partition(rig, pause=0.0):
     """One terminal at a gateway of each partition; gateways by partition."""
     gateways = {}
     for partition in range(PROGRESS_PARTITIONS):
@@ -144,7 +168,7 @@ def gateways_in_every_partition(rig):
             gateway = r.Gateway(rig.folder, rig.relay.port, gateway_id=gateway_id_in(partition))
             rig.others.append(gateway)
             rig.begin(gateway)
-        rig.tap(1, gateway=gateway)
+        rig.tap(1, pause, gateway)
         gateways[partition] = gateway
     return gateways
 

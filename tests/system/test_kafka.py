@@ -1,6 +1,5 @@
 """The Kafka stream on a real Kafka: exactly once, in order, whoever dies."""
 import json
-import subprocess
 
 import confluent_kafka
 import pytest
@@ -44,9 +43,7 @@ def test_a_tap_reaches_the_topic_with_its_headers_and_the_journal_hears_of_it(ka
     assert headers["ce_sequence"] == f"{answer['seq']:020d}" and headers["ce_partitionkey"] == row["key"]
     assert headers["content-type"] == "application/json" and event["amount_minor"] == 1250
     r.wait_for("the ack at the gateway", lambda: rig.gateway.status()["pending_events"] == 0)
-    status, out, err = k.tillstream_bridge("tail", "--config", rig.bridge.config)
-    assert status == 0, err
-    assert answer["event_id"] in [json.loads(line)["event_id"] for line in out.splitlines()]
+    assert answer["event_id"] in [line["event_id"] for line in k.tail(rig)]
 
 
 def test_nothing_is_lost_or_doubled_when_the_bridge_is_killed_again_and_again(kafka_rig, seed):
@@ -110,24 +107,7 @@ def test_records_larger_than_the_topic_takes_become_dead_letters_and_the_line_go
 
 # --- readers that know nothing of us ---
 
-def kcat(bootstrap, topic, isolation):
-    return ["kcat", "-C", "-b", bootstrap, "-t", topic, "-o", "beginning", "-e", "-q", "-X", f"isolation.level={isolation}"]
-
-
-def console_consumer(bootstrap, topic, isolation):
-    return [*k.JAVA, "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", bootstrap, "--topic", topic,
-            "--from-beginning", "--isolation-level", isolation, "--timeout-ms", "8000"]
-
-
-def values(command):
-    """What a reader prints: one value a line. It ends at the topic's end, by a code of its own."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120, check=False)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    assert lines, done.stdout + done.stderr
-    return [json.loads(line) for line in lines]
-
-
-@pytest.mark.parametrize("reader", [kcat, console_consumer])
+@pytest.mark.parametrize("reader", [k.kcat, k.console_consumer])
 def test_tools_of_others_read_the_topic_also_where_transactions_were_aborted(kafka_rig, cluster, reader):
     rig = kafka_rig()
     ghosts = confluent_kafka.Producer({"bootstrap.servers": cluster.bootstrap, "transactional.id": rig.names["events_topic"]})
@@ -139,11 +119,11 @@ def test_tools_of_others_read_the_topic_also_where_transactions_were_aborted(kaf
         assert ghosts.flush(30) == 0
         ghosts.abort_transaction(30)
     r.wait_for("the acks at the gateway", lambda: rig.gateway.status()["pending_events"] == 0)
-    seen = values(reader(cluster.bootstrap, rig.names["events_topic"], "read_committed"))
+    seen = k.values(reader(cluster.bootstrap, rig.names["events_topic"], "read_committed"))
     assert [event["terminal_ref"] for event in seen if event["type"] == "sale"] == [str(number) for number in range(10)]
     assert sorted(event["event_id"] for event in seen) == sorted(row["event_id"] for row in rig.stream.rows())
     # Whoever does not ask for committed data is shown what never was: the setting matters.
-    everything = values(reader(cluster.bootstrap, rig.names["events_topic"], "read_uncommitted"))
+    everything = k.values(reader(cluster.bootstrap, rig.names["events_topic"], "read_uncommitted"))
     assert sum(event["event_id"] == "ghost" for event in everything) == 10
 
 
@@ -174,9 +154,7 @@ def read_back(rig, cluster, framing=b""):
         assert message.value().startswith(framing)
         event = event_class.FromString(message.value()[len(framing):])
         events[event.event_id.hex()] = event
-    status, out, err = k.tillstream_bridge("tail", "--config", rig.bridge.config)
-    assert status == 0, err
-    lines = {line["event_id"].replace("-", ""): line for line in map(json.loads, out.splitlines())}
+    lines = {line["event_id"].replace("-", ""): line for line in k.tail(rig)}
     assert set(lines) == set(events)
     for event_id, event in events.items():
         same_event(event, lines[event_id])

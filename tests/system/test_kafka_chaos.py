@@ -1,8 +1,6 @@
 """Everything that can die dies at random while three bridges share the work; a consumer that shares no code with ours is the judge."""
-import json
 import os
 import signal
-import subprocess
 
 import pytest
 
@@ -23,7 +21,7 @@ def restart_kafka(cluster):
     node = cluster.nodes[0]
     node.kill9()
     node.start()
-    r.wait_for("kafka ready", lambda: k.alive(node) and node.ready(), 120)
+    k.wait_ready(node)
 
 
 def sleep_and_wake(process, seconds):
@@ -32,27 +30,12 @@ def sleep_and_wake(process, seconds):
     process.popen.send_signal(signal.SIGCONT)
 
 
-def by_apaches_own_consumer(rig, cluster):
-    """event_id and place of every committed event, in the order of each partition, as Apache's console consumer prints them."""
-    done = subprocess.run(
-        [*k.JAVA, "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", cluster.bootstrap, "--topic",
-         rig.names["events_topic"], "--from-beginning", "--isolation-level", "read_committed", "--timeout-ms", "10000"],
-        capture_output=True, text=True, timeout=180, check=False)
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-
-
 def test_every_event_told_arrives_once_whoever_dies_or_sleeps(make_rig, tmp_path, cluster, seed):
     rig = k.rig_on(cluster, make_rig, tmp_path, transaction_timeout="3s")
     bridges = [rig.bridge, k.another_bridge(rig, "bridge-2"), k.another_bridge(rig, "bridge-3")]
     for process in (rig.broker, *bridges, rig.gateway):
         rig.begin(process)
-    gateways = [rig.gateway]
-    for partition in set(range(k.PROGRESS_PARTITIONS)) - {k.partition_of(rig.gateway.gateway_id)}:
-        gateways.append(r.Gateway(rig.folder, rig.relay.port, gateway_id=k.gateway_id_in(partition)))
-        rig.others.append(gateways[-1])
-        rig.begin(gateways[-1])
-    for gateway in gateways:
-        rig.tap(1, pause=0.01, gateway=gateway)
+    gateways = list(k.gateways_in_every_partition(rig, pause=0.01).values())
     # Each at least once, in any order; the first ones once more.
     blows = [lambda: rig.restart(seed.choice(bridges)),
              lambda: rig.restart(seed.choice(gateways)),
@@ -68,7 +51,7 @@ def test_every_event_told_arrives_once_whoever_dies_or_sleeps(make_rig, tmp_path
         blows[round_ % len(blows)]()
     rig.wait_told(40)
     told = rig.settle(180)
-    seen = by_apaches_own_consumer(rig, cluster)
+    seen = k.values(k.console_consumer(cluster.bootstrap, rig.names["events_topic"], "read_committed"))
     ids = [event["event_id"] for event in seen]
     assert len(ids) == len(set(ids))
     assert {answer["event_id"] for terminal in rig.terminals for answer in terminal.told.values()} <= set(ids)

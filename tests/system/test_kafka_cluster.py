@@ -207,13 +207,18 @@ def test_a_right_that_is_missing_is_named_and_the_bridge_does_not_run(rig, clust
         needed[missing].give(cluster)
 
 
-def test_a_right_that_is_taken_away_stops_the_acks_until_it_is_given_back(rig, cluster):
+def begin_as_user(rig, cluster):
+    """A bridge with just the rights that it needs, and gateways at work."""
     as_user(rig, cluster)
     needed = rights(rig)
     for right in needed.values():
         right.give(cluster)
     rig.begin(rig.bridge)
-    gateways = k.gateways_in_every_partition(rig).values()
+    return needed, k.gateways_in_every_partition(rig).values()
+
+
+def test_a_right_that_is_taken_away_stops_the_acks_until_it_is_given_back(rig, cluster):
+    needed, gateways = begin_as_user(rig, cluster)
     for taken, words in [("write events_topic", "TOPIC_AUTHORIZATION_FAILED"), ("transactions", "TRANSACTIONAL_ID_AUTHORIZATION_FAILED")]:
         wait_all_move(rig, gateways)
         needed[taken].take(cluster)
@@ -226,12 +231,7 @@ def test_a_right_that_is_taken_away_stops_the_acks_until_it_is_given_back(rig, c
 
 
 def test_without_the_right_to_be_in_the_group_what_is_owned_goes_on_and_the_log_says_so(rig, cluster):
-    as_user(rig, cluster)
-    needed = rights(rig)
-    for right in needed.values():
-        right.give(cluster)
-    rig.begin(rig.bridge)
-    gateways = k.gateways_in_every_partition(rig).values()
+    needed, gateways = begin_as_user(rig, cluster)
     wait_all_move(rig, gateways)
     needed["group"].take(cluster)
     r.wait_for("the log", lambda: "GROUP_AUTHORIZATION_FAILED" in rig.bridge.log())

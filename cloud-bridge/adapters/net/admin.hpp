@@ -4,8 +4,9 @@
 //   GET  /healthz  /readyz            200, or 503 with reasons
 //   GET  /metrics                     Prometheus text
 //   GET  /v1/status                   everything, as JSON
-//   GET  /v1/events?from=POSITION     the stream as server-sent events; id = position; ?last=N: the last N and what
-//   comes POST /v1/gateways/ID/release      ends the quarantine of a gateway id
+//   GET  /v1/events?from=POSITION     the stream as server-sent events; id = position
+//   GET  /v1/events?last=N            the last N and what comes
+//   POST /v1/gateways/ID/release      ends the quarantine of a gateway id
 //
 // Who may use it: proto/platform/admin_access.hpp. The page's files (they hold no data) and the bare verdict of
 // /healthz and /readyz need no token. A POST must say "Content-Type: application/json", which no page of another origin

@@ -5,13 +5,12 @@
 
 #include <condition_variable>
 #include <deque>
-#include <fstream>
 #include <mutex>
-#include <sstream>
 #include <thread>
 #include <utility>
 
 #include "cloud-bridge/adapters/paho/nodelay.hpp"
+#include "proto/platform/private_file.hpp"
 
 namespace paho {
 
@@ -28,13 +27,9 @@ std::string uri_of(const Settings& settings) {
 }
 
 std::string password_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw std::runtime_error(fmt::format("cannot read password_file {}", path));
-  std::stringstream text;
-  text << file.rdbuf();
-  std::string password = text.str();
-  while (!password.empty() && (password.back() == '\n' || password.back() == '\r')) password.pop_back();
-  return password;
+  auto password = platform::read_secret(path);
+  if (!password) throw std::runtime_error(fmt::format("cannot read password_file {}", path));
+  return *std::move(password);
 }
 
 // Without a number of ours Paho takes 100 publishes at a time, and 256 Owner messages are more.

@@ -1,9 +1,9 @@
 // History: answers readers that stand anywhere in the events topic, one question after another, with a consumer that
 // lives while there are questions.
 //
-//   asleep ──asked──▶ placing (edges asked for, offsets assigned) ──▶ reading a page ──▶ asleep, the consumer kept for
-//   a
-//                          ▲  skipped when the next question goes on where the last page ended ──┘      while
+//   asleep ──asked──▶ placing ──▶ reading a page ──▶ asleep, the consumer kept for a while
+//     │           edges asked for, offsets assigned          │
+//     └── asked for what follows the last page: not placed ──┘
 //
 // Invariants:
 //   (1) Each question is answered once, in order, unless the history ends first.

@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <boost/json/parse.hpp>
-#include <fstream>
 #include <limits>
 #include <optional>
 
 #include "proto/base/json_object.hpp"
 #include "proto/platform/http_client.hpp"
+#include "proto/platform/private_file.hpp"
 #include "proto/wire/event_schema.hpp"
 
 namespace kafka {
@@ -64,10 +64,11 @@ RegistryAnswer register_event_schema(const RegistrySettings& settings) {
                                       .content_type = "application/vnd.schemaregistry.v1+json",
                                       .max_body_bytes = kAnswerBytesMax};
   if (!settings.password_file.empty()) {
-    std::ifstream file(settings.password_file);
-    if (!std::getline(file, client.password))
+    auto password = platform::read_secret(settings.password_file);
+    if (!password)
       return RegistryRefuses{
           fmt::format("stream.kafka.registry.password_file: cannot read {}", settings.password_file)};
+    client.password = *std::move(password);
   }
   const std::string subject = settings.topic + "-value";
   const auto answer = platform::http_request("POST", fmt::format("{}/subjects/{}/versions", settings.url, subject),

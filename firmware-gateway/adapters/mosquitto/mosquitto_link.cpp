@@ -10,7 +10,6 @@
 #include <array>
 #include <cerrno>
 #include <deque>
-#include <fstream>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -20,6 +19,7 @@
 #include "firmware-gateway/adapters/mosquitto/resolver.hpp"
 #include "firmware-gateway/adapters/mosquitto/wakeup.hpp"
 #include "proto/base/assert.hpp"
+#include "proto/platform/private_file.hpp"
 
 namespace mqtt {
 
@@ -38,14 +38,6 @@ struct Orders {
   std::vector<Publish> publishes;
   bool stop = false;
 };
-
-std::optional<std::string> read_first_line(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  if (!std::getline(file, line)) return std::nullopt;
-  if (line.ends_with('\r')) line.pop_back();
-  return line;
-}
 
 // Signals are for the main thread.
 std::thread start_thread_without_signals(std::function<void()> body) {
@@ -196,7 +188,7 @@ void MosquittoLink::Worker::try_next_address() {
   }
   std::string password;
   if (!broker.password_file.empty()) {
-    auto line = read_first_line(broker.password_file);
+    auto line = platform::read_secret(broker.password_file);
     if (!line) return end_attempt(fmt::format("uplink.password_file {}: cannot be read", broker.password_file));
     password = std::move(*line);
   }

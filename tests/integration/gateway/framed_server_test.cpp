@@ -1,11 +1,6 @@
 #include "firmware-gateway/adapters/net/framed_server.hpp"
 
-#include <arpa/inet.h>
 #include <doctest/doctest.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
 #include <chrono>
@@ -16,15 +11,15 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/raw_client.hpp"
+
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using namespace std::string_view_literals;
 
 // A frame without fields.
 constexpr std::string_view kRequest = "\0\0\0\0"sv;
 constexpr std::string_view kHalf = "\0\0\0\x10half"sv;
-constexpr std::chrono::seconds kPatience{20};
 
 // Answers at once, or when the test does.
 class ScriptedIntake final : public net::Intake {
@@ -49,77 +44,27 @@ class Bench {
     server = *std::move(started);
   }
 
-  bool until(const std::function<bool()>& condition) {
-    const auto deadline = Clock::now() + kPatience;
-    while (!condition()) {
-      if (Clock::now() > deadline) return false;
-      io.restart();
-      if (io.poll() == 0) ::poll(nullptr, 0, 1);
-    }
-    return true;
-  }
+  bool until(const std::function<bool()>& condition) { return support::run_until(io, condition); }
 
   boost::asio::io_context io{1};
   ScriptedIntake intake;
   std::unique_ptr<net::FramedServer> server;
 };
 
-class Line {
+class Line : public support::RawClient {
  public:
   explicit Line(Bench& bench, const char* source = "127.0.0.1")
-      : bench_(bench), socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    const std::string address = bench.server->address();
-    auto from = endpoint(source, 0);
-    auto to = endpoint("127.0.0.1", static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
-    REQUIRE(::bind(socket_, reinterpret_cast<sockaddr*>(&from), sizeof from) == 0);
-    REQUIRE(::connect(socket_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0);
-    ::fcntl(socket_, F_SETFL, O_NONBLOCK);
-  }
-  Line(const Line&) = delete;
-  Line& operator=(const Line&) = delete;
-  ~Line() { ::close(socket_); }
+      : support::RawClient(bench.io, support::port_of(bench.server->address()), source), bench_(bench) {}
 
-  void send(std::string_view bytes) const {
-    REQUIRE(::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()));
-  }
+  void send(std::string_view bytes) { REQUIRE(support::RawClient::send(bytes)); }
   // Whether an answer has come.
-  bool answered() {
-    receive();
-    return bytes_ > 0;
-  }
-  bool ended() {
-    receive();
-    return ended_;
-  }
+  bool answered() { return !receive().empty(); }
   bool await_answer() {
     return bench_.until([&] { return answered(); });
   }
-  bool await_end() {
-    return bench_.until([&] { return ended(); });
-  }
 
  private:
-  static sockaddr_in endpoint(const char* host, std::uint16_t port) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    REQUIRE(::inet_pton(AF_INET, host, &address.sin_addr) == 1);
-    return address;
-  }
-
-  void receive() {
-    char bytes[4096];
-    for (ssize_t n = 1; n > 0 && !ended_;) {
-      n = ::recv(socket_, bytes, sizeof bytes, MSG_DONTWAIT);
-      if (n > 0) bytes_ += static_cast<std::size_t>(n);
-      if (n == 0 || (n < 0 && errno != EAGAIN)) ended_ = true;
-    }
-  }
-
   Bench& bench_;
-  int socket_;
-  std::size_t bytes_ = 0;
-  bool ended_ = false;
 };
 
 }  // namespace
@@ -128,7 +73,7 @@ TEST_CASE("framed: at a full door who owes a frame gives way, whatever it has be
   for (const std::string_view begun : {""sv, "\0"sv, kHalf}) {
     CAPTURE(begun.size());
     Bench bench(2);
-    const Line first(bench);
+    Line first(bench);
     first.send(begun);
     REQUIRE(bench.until([&] { return bench.server->connections() == 1; }));
     Line second(bench);

@@ -2,8 +2,6 @@
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/raw_client.hpp"
+
 using platform::EventStream;
 using platform::HttpRequest;
 using platform::HttpResponse;
@@ -27,7 +27,6 @@ using std::chrono::milliseconds;
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kPatience{20};
 
 // A server whose loop runs only while the test waits for something: no threads, no races.
@@ -46,21 +45,8 @@ class Bench {
     server = *std::move(started);
   }
 
-  // Runs the loop until the condition holds; false when it does not in time.
-  bool until(const std::function<bool()>& condition) {
-    const auto deadline = Clock::now() + kPatience;
-    while (!condition()) {
-      if (Clock::now() > deadline) return false;
-      io.restart();
-      if (io.poll() == 0) ::poll(nullptr, 0, 1);
-    }
-    return true;
-  }
-
-  [[nodiscard]] std::uint16_t port() const {
-    const std::string address = server->address();
-    return static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
-  }
+  bool until(const std::function<bool()>& condition) { return support::run_until(io, condition); }
+  [[nodiscard]] std::uint16_t port() const { return support::port_of(server->address()); }
 
   boost::asio::io_context io{1};
   std::vector<HttpRequest> requests;
@@ -70,71 +56,10 @@ class Bench {
   Handler handler_;
 };
 
-// A client that sends exactly the bytes it is told to.
-class RawClient {
+class RawClient : public support::RawClient {
  public:
-  explicit RawClient(Bench& bench, const char* source = nullptr)
-      : bench_(bench), socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    if (source != nullptr) {
-      address.sin_family = AF_INET;
-      REQUIRE(::inet_pton(AF_INET, source, &address.sin_addr) == 1);
-      REQUIRE(::bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-    }
-    address.sin_family = AF_INET;
-    address.sin_port = htons(bench.port());
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    REQUIRE(::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-    ::fcntl(socket_, F_SETFL, O_NONBLOCK);
-  }
-  RawClient(const RawClient&) = delete;
-  RawClient& operator=(const RawClient&) = delete;
-  ~RawClient() { close(); }
-
-  void close() {
-    if (socket_ >= 0) ::close(std::exchange(socket_, -1));
-  }
-
-  // Sends all; false when the peer has gone.
-  bool send(std::string_view bytes) {
-    return bench_.until([&] {
-      const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-      if (sent > 0) bytes.remove_prefix(static_cast<std::size_t>(sent));
-      return bytes.empty() || (sent < 0 && errno != EAGAIN);
-    }) && bytes.empty();
-  }
-
-  // Everything received so far.
-  const std::string& receive() {
-    char bytes[65536];
-    for (ssize_t n = 1; n > 0 && !ended_;) {
-      n = ::recv(socket_, bytes, sizeof bytes, MSG_DONTWAIT);
-      if (n > 0) received_.append(bytes, static_cast<std::size_t>(n));
-      if (n == 0 || (n < 0 && errno != EAGAIN)) ended_ = true;
-    }
-    return received_;
-  }
-
-  bool await(std::string_view text) {
-    return bench_.until([&] { return receive().find(text) != std::string::npos; });
-  }
-  bool await_end() {
-    return bench_.until([&] {
-      receive();
-      return ended_;
-    });
-  }
-  bool ended() {
-    receive();
-    return ended_;
-  }
-  [[nodiscard]] int descriptor() const { return socket_; }
-
- private:
-  Bench& bench_;
-  int socket_;
-  std::string received_;
-  bool ended_ = false;
+  explicit RawClient(Bench& bench, const char* source = "127.0.0.1")
+      : support::RawClient(bench.io, bench.port(), source) {}
 };
 
 std::size_t count(std::string_view text, std::string_view part) {

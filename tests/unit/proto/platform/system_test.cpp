@@ -157,3 +157,18 @@ TEST_CASE("private files: open to group or others is refused, whatever they may 
   CHECK(platform::private_file_problem(path));
   CHECK(platform::private_file_problem("/tmp"));
 }
+
+TEST_CASE("private file: a secret is its first line, whoever wrote the line's end") {
+  const support::TempFolder folder;
+  const std::string path = folder.file("secret");
+  const auto holding = [&path](std::string_view text) {
+    std::ofstream(path, std::ios::binary) << text;
+    return platform::read_secret(path);
+  };
+  for (const std::string_view text : {"s e\tcret", "s e\tcret\n", "s e\tcret\r\n", "s e\tcret\nsecond line\n"}) {
+    CHECK(holding(text) == "s e\tcret");
+  }
+  CHECK(holding("\n") == "");
+  CHECK_FALSE(holding("").has_value());
+  CHECK_FALSE(platform::read_secret("/nonexistent/secret").has_value());
+}
