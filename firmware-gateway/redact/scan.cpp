@@ -17,6 +17,7 @@ constexpr std::size_t found_digits_min = 13;
 constexpr std::size_t separators_max = 3;
 // Digits behind a track's separator: expiry date and service code.
 constexpr std::size_t track_tail_min = 7;
+constexpr std::size_t expiry_digits = 4;
 // Longest name on track 1 (ISO/IEC 7813), with some slack.
 constexpr std::size_t track_name_max = 40;
 
@@ -181,8 +182,28 @@ std::size_t pan_at(const Cluster& cluster, std::size_t begin) {
   return 0;
 }
 
+bool is_expiry(std::string_view year, std::string_view month) {
+  return year >= "15" && year <= "59" && month >= "01" && month <= "12";
+}
+
+// What stands behind a number on its card and in its track: YYMM (some write MMYY), service code, and what the issuer
+// likes. Service codes begin with 1, 2, 5, 6, 7 or 9 (ISO/IEC 7813).
+bool looks_like_expiry(std::string_view tail) {
+  const bool year_first = is_expiry(tail.substr(0, 2), tail.substr(2, 2));
+  if (tail.size() == expiry_digits) return year_first || is_expiry(tail.substr(2, 2), tail.substr(0, 2));
+  return year_first && tail.size() >= track_tail_min && std::string_view("125679").find(tail[4]) != tail.npos;
+}
+
+// With its expiry behind it, a number of any card is one.
+bool begins_with_pan_and_expiry(std::string_view run) {
+  for (std::size_t size = found_digits_min; size <= pan_digits_max && size + expiry_digits <= run.size(); ++size)
+    if (looks_like_pan(run.substr(0, size)) && looks_like_expiry(run.substr(size))) return true;
+  return false;
+}
+
 // Whether an unbroken run of digits begins or ends with a card number.
 bool hides_pan(std::string_view run) {
+  if (begins_with_pan_and_expiry(run)) return true;
   for (std::size_t size = 14; size <= 16 && size < run.size(); ++size)
     if (looks_like_embedded_pan(run.substr(0, size)) || looks_like_embedded_pan(run.substr(run.size() - size)))
       return true;
