@@ -174,6 +174,7 @@ class Gateway {
   void on_rows_read(Asker asker, Token token, RowsRead& read, base::Now now);
   void on_rows_found(Asker asker, Token token, RowsFound& found);
   void on_trimmed(const journal::TrimOutcome& outcome, base::Now now);
+  void on_usage(const journal::Usage& usage);
   [[nodiscard]] Operation take_operation(Token token);
   void on_journal_error(Asker asker, Token token, journal::Error error, base::Now now);
   void answer_lookup(Token token, base::Result<RowsFound, journal::Error> found);

@@ -84,10 +84,26 @@ void Gateway::on_journal(JournalReply reply, base::Now now) {
   } else if (const auto* trimmed = std::get_if<journal::TrimOutcome>(&result)) {
     on_trimmed(*trimmed, now);
   } else if (const auto* usage = std::get_if<journal::Usage>(&result)) {
-    measuring_ = false;
-    usage_ = *usage;
+    on_usage(*usage);
   } else if (auto* verified = std::get_if<journal::VerifyStep>(&result)) {
     out_.emplace_back(RowsVerified{.ticket = take_operation(reply.token).ticket, .step = std::move(*verified)});
+  }
+}
+
+void Gateway::on_usage(const journal::Usage& usage) {
+  measuring_ = false;
+  const auto before = std::exchange(usage_, usage).admission;
+  if (usage.admission == before) return;
+  switch (usage.admission) {
+    case journal::Admission::closed:
+      return log(Severity::error, fmt::format("journal: {}; terminals are told `busy` until there is room",
+                                              usage.disk_full ? fmt::format("the disk is full, {} KiB are free",
+                                                                            usage.free_disk_bytes / 1024)
+                                                              : "the quota is used up"));
+    case journal::Admission::money_only:
+      return log(Severity::warning, "journal: the quota is used up but for its reserve; only money is taken");
+    case journal::Admission::open:
+      return log(Severity::note, "journal: there is room again");
   }
 }
 

@@ -55,6 +55,8 @@ struct Overhead {
 // Events are refused when the disk has less room than this, and taken again when it has twice as much and the ballast
 // is whole.
 inline constexpr std::uint64_t kDiskFloorBytes = 1U << 20U;
+// What the largest event takes in the file, and some slack.
+inline constexpr std::uint64_t kLargestItemBytes = 32U << 10U;
 
 // What the configuration says.
 struct JournalSettings {

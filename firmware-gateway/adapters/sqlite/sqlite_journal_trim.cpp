@@ -200,10 +200,11 @@ void SqliteJournal::measure_room() {
   room_.free_disk_bytes = folder_.free_disk_bytes() + std::min(free_pages * page_bytes_, wal_bytes);
 }
 
-// Room on the disk for a commit and the checkpoint after it. Free pages and a WAL that is there already need none.
+// Room on the disk for a commit and the checkpoint after it. Free pages and a WAL that is there already need none. What
+// is smaller than the largest item is judged like it, so that usage() says what the next event will be told.
 bool SqliteJournal::disk_allows(std::uint64_t cost_bytes) const {
   const std::uint64_t floor = disk_full_ ? 2 * kDiskFloorBytes : kDiskFloorBytes;
-  return room_.free_disk_bytes >= 2 * cost_bytes + floor;
+  return room_.free_disk_bytes >= 2 * std::max(cost_bytes, kLargestItemBytes) + floor;
 }
 
 bool SqliteJournal::disk_has_room(std::uint64_t cost_bytes) {

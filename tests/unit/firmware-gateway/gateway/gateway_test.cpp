@@ -109,6 +109,8 @@ class Shop {
         if (!verified->step) verify_failures.push_back(verified->ticket);
       } else if (const auto* exported = std::get_if<gateway::RowsExported>(&*output)) {
         if (!exported->rows) export_failures.push_back(exported->ticket);
+      } else if (auto* line = std::get_if<gateway::LogLine>(&*output)) {
+        log.push_back(std::move(*line));
       }
     }
   }
@@ -130,6 +132,7 @@ class Shop {
   std::vector<gateway::JournalRequest> stuck;
   std::map<gateway::Ticket, terminal::Answer> answers;
   std::map<gateway::Ticket, std::vector<gateway::EventHistory>> history;
+  std::vector<gateway::LogLine> log;
   std::vector<gateway::Ticket> verify_failures;
   std::vector<gateway::Ticket> export_failures;
   std::optional<uplink::Attempt> attempt;
@@ -185,6 +188,29 @@ class Shop {
 };
 
 }  // namespace
+
+TEST_CASE("gateway: what keeps events out is told in the log once, and that it is over") {
+  Shop shop;
+  const auto measured = [&shop](journal::Admission admission, bool disk_full) {
+    shop.log.clear();
+    journal::Usage usage;
+    usage.admission = admission;
+    usage.disk_full = disk_full;
+    usage.free_disk_bytes = 2U << 20U;
+    shop.machine.on_journal({.result = usage}, shop.now);
+    shop.run();
+    return shop.log.size() == 1 ? shop.log.front() : gateway::LogLine{};
+  };
+  CHECK(measured(journal::Admission::open, false).text.empty());
+  const auto disk = measured(journal::Admission::closed, true);
+  CHECK(disk.severity == gateway::Severity::error);
+  CHECK(disk.text.find("the disk is full, 2048 KiB are free") != std::string::npos);
+  CHECK(shop.machine.facts(shop.now).journal.condition == status::JournalCondition::full);
+  CHECK(measured(journal::Admission::closed, true).text.empty());
+  CHECK(measured(journal::Admission::open, false).severity == gateway::Severity::note);
+  CHECK(measured(journal::Admission::money_only, false).severity == gateway::Severity::warning);
+  CHECK(measured(journal::Admission::closed, false).text.find("quota") != std::string::npos);
+}
 
 TEST_CASE("gateway: an event is answered when it is on disk, without any link") {
   Shop shop;
