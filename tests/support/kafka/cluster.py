@@ -26,7 +26,10 @@ JAVA = java()
 
 
 def random_id() -> str:
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    """As Kafka's own Uuid.randomUuid: never with a dash first, which its tools take for an option."""
+    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return made
 
 
 class Node(Child):
