@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <utility>
@@ -235,6 +236,15 @@ void check_private_file(SettingsTable table, std::string_view key, const std::st
   check_file(std::move(table), key, path);
 }
 
+// A file that the bridge makes itself: its folder must be there.
+void check_folder_of(SettingsTable table, std::string_view key, const std::string& path) {
+  std::error_code failed;
+  const std::filesystem::path folder = std::filesystem::absolute(path, failed).parent_path();
+  if (!failed && std::filesystem::is_directory(folder, failed)) return;
+  table.error(key, fmt::format("is \"{}\", and {} is no folder; needed: a file in a folder that is there", path,
+                               folder.string()));
+}
+
 void check_tls_files(SettingsTable table, const std::optional<Tls>& tls) {
   if (!tls) return;
   check_file(table, "ca", tls->ca);
@@ -243,6 +253,7 @@ void check_tls_files(SettingsTable table, const std::optional<Tls>& tls) {
 }
 
 void check_files(const Config& config, SettingsTable root) {
+  if (config.stream_kind == "sqlite") check_folder_of(root.table("stream").table("sqlite"), "path", config.sqlite.path);
   check_tls_files(root.table("broker"), config.broker.tls);
   check_private_file(root.table("broker"), "password_file", config.broker.password_file);
   if (const auto& registry = config.kafka.registry) {

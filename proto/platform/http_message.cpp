@@ -1,6 +1,11 @@
 #include "proto/platform/http_message.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "proto/base/text.hpp"
 
 namespace platform {
 namespace {
@@ -31,6 +36,22 @@ std::optional<std::string_view> HttpRequest::parameter(std::string_view name) co
 HttpResponse error_response(unsigned status, std::string_view code, std::string_view message) {
   return {.status = status,
           .body = fmt::format(R"({{"error":{{"code":"{}","message":"{}"}}}})", json_text(code), json_text(message))};
+}
+
+std::optional<HttpResponse> refuse_query(const HttpRequest& request, std::span<const std::string_view> known) {
+  for (auto at = request.query.begin(); at != request.query.end(); ++at) {
+    const std::string_view name = at->first;
+    if (std::ranges::find(known, name) == known.end()) {
+      if (known.empty()) return error_response(400, "invalid_field", "has a query; allowed here: none");
+      return error_response(400, "invalid_field",
+                            fmt::format("a parameter of the query is not known, nearest: {}; allowed: {}",
+                                        base::nearest(name, known), fmt::join(known, ", ")));
+    }
+    const auto same = [name](const auto& other) { return other.first == name; };
+    if (std::any_of(request.query.begin(), at, same))
+      return error_response(400, "invalid_field", fmt::format("{} is given twice", name));
+  }
+  return std::nullopt;
 }
 
 }  // namespace platform

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,7 +22,7 @@ struct HttpRequest {
   bool peer_is_loopback = false;
   bool tls = false;
 
-  // First value of a query parameter.
+  // Value of a query parameter; the first one, where it is given twice.
   [[nodiscard]] std::optional<std::string_view> parameter(std::string_view name) const;
 };
 
@@ -34,5 +35,10 @@ struct HttpResponse {
 
 // {"error":{"code":"busy","message":"…"}}
 [[nodiscard]] HttpResponse error_response(unsigned status, std::string_view code, std::string_view message);
+
+// 400 for a query with a parameter that is not among the known ones, or one given twice: nobody should believe that
+// something was asked for which was not read. Names the known ones, and never repeats what it does not know.
+[[nodiscard]] std::optional<HttpResponse> refuse_query(const HttpRequest& request,
+                                                       std::span<const std::string_view> known);
 
 }  // namespace platform

@@ -630,7 +630,8 @@ def test_health_is_progress_and_readiness_is_room(make_rig):
     assert event["recorded_at"] <= event["sent_at"] <= event["committed_at"]
     assert event["event_id"] == rig.stream.rows()[-1]["event_id"]
     assert r.get(port, "/v1/events?terminal_id=T1&terminal_ref=2")[0] == 404
-    for question in ("/v1/events", "/v1/events?terminal_id=T1", "/v1/events?terminal_id=&terminal_ref=1"):
+    for question in ("/v1/events", "/v1/events?terminal_id=T1", "/v1/events?terminal_id=&terminal_ref=1",
+                     question + "&terminalref=1", "/v1/status?verbose=1"):
         assert r.get(port, question)[0] == 400
     assert r.get(port, "/v1/events?terminal_id=T1&terminal_ref=1", method="POST")[0] == 405
     assert r.get(port, "/v1/journal/verify")[0] == 405

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <charconv>
 #include <optional>
 #include <string_view>
@@ -30,6 +31,7 @@ platform::HttpResponse page_response(const PageFile& file) {
 }
 
 constexpr std::size_t back_max = 1000;
+constexpr std::array<std::string_view, 2> event_parameters = {"from", "last"};
 
 std::optional<std::size_t> to_back(std::string_view text) {
   std::size_t back = 0;
@@ -74,6 +76,7 @@ void Admin::get(const platform::HttpRequest& request, platform::Responder& respo
   if (request.path == "/healthz" || request.path == "/readyz") return health(request, responder);
   if (request.path == "/v1/events") return events(request, responder);
   if (request.path == "/v1/status") {
+    if (auto refusal = platform::refuse_query(request, {})) return responder.send(std::move(*refusal));
     return responder.send({.status = 200, .body = status::to_json(sources_.snapshot(), sources_.limits) + "\n"});
   }
   if (request.path == "/metrics") {
@@ -102,10 +105,15 @@ void Admin::events(const platform::HttpRequest& request, platform::Responder& re
     refusal.headers.emplace_back("Connection", "close");
     return responder.send(std::move(refusal));
   }
+  if (auto refusal = platform::refuse_query(request, event_parameters)) return responder.send(std::move(*refusal));
   const auto from = request.parameter("from");
+  const auto last = request.parameter("last");
+  if (from && last) {
+    return responder.send(platform::error_response(400, "invalid_field", "from and last are given; allowed: one"));
+  }
   if (!request.last_event_id.empty()) return follow("Last-Event-ID", request.last_event_id, responder);
   if (from) return follow("from", *from, responder);
-  const auto back = to_back(request.parameter("last").value_or("0"));
+  const auto back = to_back(last.value_or("0"));
   if (!back) {
     return responder.send(platform::error_response(
         400, "invalid_field", fmt::format("last is no number of records: a number from 0 to {}", back_max)));

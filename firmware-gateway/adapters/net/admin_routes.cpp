@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <span>
+#include <string_view>
 #include <utility>
 
 #include "firmware-gateway/status/event_line.hpp"
@@ -23,6 +26,7 @@ using Responder = std::shared_ptr<platform::Responder>;
 constexpr std::size_t export_rows = 256;
 constexpr std::size_t export_bytes = 128 * 1024;
 constexpr std::size_t bad_rows_named_max = 1'000;
+constexpr std::array<std::string_view, 2> event_parameters = {"terminal_id", "terminal_ref"};
 
 HttpResponse no_store(HttpResponse response) {
   response.headers.emplace_back("Cache-Control", "no-store");
@@ -163,6 +167,13 @@ void post_journal(Desk& desk, const HttpRequest& request, const Responder& respo
   }
 }
 
+// Which parameters a path under /v1 reads. Others leave a query alone: probes and scrapers put one there on their own.
+std::optional<HttpResponse> refuse_query(const HttpRequest& request) {
+  if (!request.path.starts_with("/v1/")) return std::nullopt;
+  using Names = std::span<const std::string_view>;
+  return platform::refuse_query(request, request.path == "/v1/events" ? Names(event_parameters) : Names());
+}
+
 std::optional<HttpResponse> get(Desk& desk, const std::string& path) {
   if (path == "/") return page();
   if (path == "/healthz")
@@ -181,6 +192,7 @@ std::optional<HttpResponse> get(Desk& desk, const std::string& path) {
 platform::HttpHandler admin_routes(Desk& desk, const platform::AdminAccess& access) {
   return [&desk, &access](const HttpRequest& request, const Responder& responder) {
     if (auto refusal = access.refuse(request)) return responder->send(std::move(*refusal));
+    if (auto refusal = refuse_query(request)) return responder->send(std::move(*refusal));
     if (request.path == "/v1/journal/verify" || request.path == "/v1/journal/export")
       return post_journal(desk, request, responder);
     const bool known = request.path == "/v1/events" || get(desk, request.path).has_value();

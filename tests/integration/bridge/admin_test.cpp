@@ -153,6 +153,10 @@ TEST_CASE("admin: unknown paths, wrong methods and wrong parameters have their a
   CHECK(rig.get("/v1/events?from=-1").status == 400);
   CHECK(rig.get("/v1/events?from=-1").body.find("a number from 0 on") != std::string::npos);
   for (const char* last : {"", "x", "-1", "1001"}) CHECK(rig.get(std::string("/v1/events?last=") + last).status == 400);
+  CHECK(rig.get("/v1/events?frm=0").body.find("nearest: from; allowed: from, last") != std::string::npos);
+  CHECK(rig.get("/v1/events?from=0&from=1").body.find("from is given twice") != std::string::npos);
+  CHECK(rig.get("/v1/events?from=0&last=1").status == 400);
+  CHECK(rig.get("/v1/status?verbose=1").status == 400);
   CHECK(rig.get("/v1/gateways/shop-1/release", "", "POST", "{}").status == 200);
   CHECK(rig.get("/v1/gateways/shop-2/release", "", "POST", "{}").status == 404);
   CHECK(rig.get("/metrics").body.find("tillstream_bridge_healthy 1") != std::string::npos);

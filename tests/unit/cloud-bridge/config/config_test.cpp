@@ -19,6 +19,18 @@ std::string errors(std::string_view text) {
   return all;
 }
 
+// The first error of a file with this text; empty: none.
+std::string error_of_file(const std::string& text) {
+  char path[] = "/tmp/tillstream-config-XXXXXX";
+  const int descriptor = mkstemp(path);
+  REQUIRE(descriptor >= 0);
+  REQUIRE(write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  close(descriptor);
+  const auto config = config::load(path);
+  std::remove(path);
+  return config ? std::string() : config.error().at(0).text();
+}
+
 bool says(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
@@ -165,17 +177,18 @@ TEST_CASE("config: a file that is missing, or that names one, is refused with wh
   const auto none = config::load("/nonexistent/bridge.toml");
   REQUIRE_FALSE(none);
   CHECK(says(none.error().at(0).text(), "/nonexistent/bridge.toml"));
-  char path[] = "/tmp/tillstream-config-XXXXXX";
-  const int descriptor = mkstemp(path);
-  REQUIRE(descriptor >= 0);
-  const std::string text = "[broker]\nurl = \"mqtts://b\"\nca = \"/nonexistent/ca.pem\"\n";
-  REQUIRE(write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
-  close(descriptor);
-  const auto named = config::load(path);
-  std::remove(path);
-  REQUIRE_FALSE(named);
-  CHECK(says(named.error().at(0).text(), std::string(path) + ":3"));
-  CHECK(says(named.error().at(0).text(), "/nonexistent/ca.pem"));
+  const auto error = error_of_file("[broker]\nurl = \"mqtts://b\"\nca = \"/nonexistent/ca.pem\"\n");
+  CHECK(says(error, ":3"));
+  CHECK(says(error, "/nonexistent/ca.pem"));
+}
+
+TEST_CASE("config: the stream's file needs a folder that is there; its name alone means the working folder") {
+  const auto error = error_of_file("[stream.sqlite]\npath = \"/nonexistent/stream.db\"\n");
+  CHECK(says(error, ":2"));
+  CHECK(says(error, "stream.sqlite.path"));
+  CHECK(says(error, "/nonexistent is no folder"));
+  CHECK(error_of_file("[stream.sqlite]\npath = \"stream.db\"\n").empty());
+  CHECK(error_of_file("[stream]\nkind = \"kafka\"\n[stream.sqlite]\npath = \"/nonexistent/stream.db\"\n").empty());
 }
 
 TEST_CASE("broker url: takes hosts and ports as they are written, and nothing else") {
