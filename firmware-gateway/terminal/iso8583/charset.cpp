@@ -1,0 +1,177 @@
+#include "firmware-gateway/terminal/iso8583/charset.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "firmware-gateway/redact/unicode.hpp"
+#include "firmware-gateway/terminal/iso8583/charset_tables.hpp"
+#include "proto/base/utf8.hpp"
+
+namespace iso8583 {
+namespace {
+
+constexpr char16_t no_character = 0xFFFD;
+constexpr std::uint8_t no_digit = 255;
+using Characters = std::array<char16_t, 256>;
+
+constexpr std::array<std::pair<std::string_view, std::string_view>, 19> other_names{{{"us-ascii", "ascii"},
+                                                                                     {"iso8859-1", "latin-1"},
+                                                                                     {"iso-8859-1", "latin-1"},
+                                                                                     {"latin1", "latin-1"},
+                                                                                     {"utf8", "utf-8"},
+                                                                                     {"ebcdic", "cp500"},
+                                                                                     {"ibm037", "cp037"},
+                                                                                     {"ibm273", "cp273"},
+                                                                                     {"ibm437", "cp437"},
+                                                                                     {"ibm500", "cp500"},
+                                                                                     {"ibm850", "cp850"},
+                                                                                     {"ibm852", "cp852"},
+                                                                                     {"ibm858", "cp858"},
+                                                                                     {"ibm1026", "cp1026"},
+                                                                                     {"ibm1047", "cp1047"},
+                                                                                     {"ibm1140", "cp1140"},
+                                                                                     {"windows-1250", "cp1250"},
+                                                                                     {"windows-1251", "cp1251"},
+                                                                                     {"windows-1252", "cp1252"}}};
+
+Characters first_bytes_as_they_are(unsigned known) {
+  Characters characters;
+  characters.fill(no_character);
+  for (unsigned byte = 0; byte < known; ++byte) characters.at(byte) = static_cast<char16_t>(byte);
+  return characters;
+}
+
+Characters characters_of(const CharsetTable& table) {
+  Characters characters = first_bytes_as_they_are(table.first);
+  for (unsigned byte = table.first; byte < characters.size(); ++byte)
+    characters.at(byte) = table.characters[byte - table.first];
+  return characters;
+}
+
+std::size_t utf8_bytes(char16_t character) {
+  if (character < 0x80) return 1;
+  return character < 0x800 ? 2 : 3;
+}
+
+char* append_utf8(char16_t character, char* out) {
+  if (character < 0x80) {
+    *out++ = static_cast<char>(character);
+  } else if (character < 0x800) {
+    *out++ = static_cast<char>(0xC0U | (character >> 6U));
+    *out++ = static_cast<char>(0x80U | (character & 0x3FU));
+  } else {
+    *out++ = static_cast<char>(0xE0U | (character >> 12U));
+    *out++ = static_cast<char>(0x80U | ((character >> 6U) & 0x3FU));
+    *out++ = static_cast<char>(0x80U | (character & 0x3FU));
+  }
+  return out;
+}
+
+bool all_ascii(std::string_view bytes) {
+  std::uint64_t seen = 0;
+  while (bytes.size() >= sizeof(seen)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data(), sizeof(word));
+    seen |= word;
+    bytes.remove_prefix(sizeof(word));
+  }
+  for (const char byte : bytes) seen |= static_cast<std::uint8_t>(byte);
+  return (seen & 0x8080'8080'8080'8080U) == 0;
+}
+
+}  // namespace
+
+// All of them, built once.
+class Charsets {
+ public:
+  static const Charsets& all() {
+    static const Charsets charsets;
+    return charsets;
+  }
+
+  [[nodiscard]] const Charset* find(std::string_view name) const {
+    const auto found = std::ranges::find(charsets_, name, &Charset::name);
+    return found == charsets_.end() ? nullptr : &*found;
+  }
+  [[nodiscard]] std::span<const std::string_view> names() const { return names_; }
+
+ private:
+  Charsets() {
+    charsets_.push_back(Charset("ascii", first_bytes_as_they_are(128), false));
+    charsets_.push_back(Charset("latin-1", first_bytes_as_they_are(256), false));
+    charsets_.push_back(Charset("utf-8", first_bytes_as_they_are(128), true));
+    for (const CharsetTable& table : charset_tables())
+      charsets_.push_back(Charset(table.name, characters_of(table), false));
+    for (const Charset& charset : charsets_) names_.push_back(charset.name());
+  }
+
+  std::vector<Charset> charsets_;
+  std::vector<std::string_view> names_;
+};
+
+Charset::Charset(std::string_view name, const Characters& characters, bool is_utf8)
+    : name_(name), characters_(characters), is_utf8_(is_utf8) {
+  digits_.fill(no_digit);
+  hex_digits_.fill(no_digit);
+  for (unsigned byte = 0; byte < characters_.size(); ++byte) {
+    const char16_t character = characters_[byte];
+    if (character == no_character) continue;
+    growth_max_ = std::max(growth_max_, utf8_bytes(character));
+    if (byte < 0x80 && character != byte) ascii_below_128_ = false;
+    if (character >= 0x80) continue;
+    ascii_[character] = static_cast<std::uint8_t>(byte);
+    const auto c = static_cast<char>(character);
+    if (c >= '0' && c <= '9') digits_[byte] = hex_digits_[byte] = static_cast<std::uint8_t>(c - '0');
+    if (c >= 'A' && c <= 'F') hex_digits_[byte] = static_cast<std::uint8_t>(c - 'A' + 10);
+    if (c >= 'a' && c <= 'f') hex_digits_[byte] = static_cast<std::uint8_t>(c - 'a' + 10);
+  }
+}
+
+const Charset* Charset::find(std::string_view name) {
+  std::string lower(name);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    if (c == '_') c = '-';
+  }
+  const auto* const other =
+      std::ranges::find(other_names, std::string_view(lower), &std::pair<std::string_view, std::string_view>::first);
+  return Charsets::all().find(other == other_names.end() ? std::string_view(lower) : other->second);
+}
+
+std::span<const std::string_view> Charset::names() { return Charsets::all().names(); }
+
+char* Charset::decode(std::string_view bytes, char* out) const {
+  if (ascii_below_128_ && all_ascii(bytes)) return std::ranges::copy(bytes, out).out;
+  if (is_utf8_) return base::utf8_prefix(bytes) == bytes.size() ? std::ranges::copy(bytes, out).out : nullptr;
+  for (const char byte : bytes) {
+    const char16_t character = characters_[static_cast<std::uint8_t>(byte)];
+    if (character == no_character) return nullptr;
+    out = append_utf8(character, out);
+  }
+  return out;
+}
+
+bool Charset::encode(std::string_view text, std::string& out) const {
+  if (ascii_below_128_ && all_ascii(text)) {
+    out += text;
+    return true;
+  }
+  if (is_utf8_) {
+    out += text;
+    return base::utf8_prefix(text) == text.size();
+  }
+  while (!text.empty()) {
+    const auto next = redact::decode(text);
+    if (!next) return false;
+    text.remove_prefix(next->bytes);
+    if (next->value == no_character) return false;
+    const auto byte = std::ranges::find(characters_, next->value);
+    if (byte == characters_.end()) return false;
+    out += static_cast<char>(byte - characters_.begin());
+  }
+  return true;
+}
+
+}  // namespace iso8583

@@ -1,0 +1,56 @@
+#include "firmware-gateway/terminal/iso8583/message.hpp"
+
+#include <utility>
+
+#include "firmware-gateway/redact/secret.hpp"
+
+namespace iso8583 {
+
+Message::Message(Message&& other) noexcept { *this = std::move(other); }
+
+Message& Message::operator=(Message&& other) noexcept {
+  if (this == &other) return *this;
+  wipe();
+  mti_ = other.mti_;
+  mti_bytes_ = std::exchange(other.mti_bytes_, 0);
+  has_header_ = std::exchange(other.has_header_, false);
+  has_secondary_bitmap_ = std::exchange(other.has_secondary_bitmap_, false);
+  fields_ = std::exchange(other.fields_, {});
+  text_bytes_ = std::exchange(other.text_bytes_, 0);
+  values_ = std::move(other.values_);
+  return *this;
+}
+
+Message::~Message() { wipe(); }
+
+void Message::reserve(std::size_t bytes) {
+  const std::size_t values = field_max + 1 + (bytes + sizeof(Value) - 1) / sizeof(Value);
+  values_ = std::make_unique_for_overwrite<Value[]>(values);
+  text_bytes_ = static_cast<std::uint32_t>(bytes);
+}
+
+void Message::wipe() noexcept {
+  if (values_ != nullptr) redact::wipe(text(), text_bytes_);
+}
+
+std::string_view Message::value(unsigned number) const {
+  const Value& value = values_[number];
+  return {text() + value.begin, value.size};
+}
+
+std::optional<std::string_view> Message::open(unsigned number) const {
+  if (!has(number) || values_[number].data_class != DataClass::open) return std::nullopt;
+  return value(number);
+}
+
+redact::Sensitive Message::sensitive(unsigned number) const {
+  if (!has(number)) return {{}, DataClass::open};
+  return {value(number), values_[number].data_class};
+}
+
+redact::Sensitive Message::header() const {
+  if (!has_header_) return {{}, DataClass::open};
+  return {value(0), values_[0].data_class};
+}
+
+}  // namespace iso8583

@@ -1,0 +1,71 @@
+// Message: one ISO 8583 message as decode() read it. Its values lie in one block of memory, which is wiped when it
+// goes.
+//
+// Values are text: UTF-8 of what was characters, upper-case hex of what was bytes, digits of what was BCD.
+//
+// Invariants:
+//   (1) A field of class open can be read; every other one goes through redact, as a Sensitive.
+//   (2) What is not there is not there: an empty value is one that came with length 0.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "firmware-gateway/redact/sensitive.hpp"
+#include "firmware-gateway/terminal/iso8583/bitmap.hpp"
+#include "firmware-gateway/terminal/iso8583/dialect.hpp"
+
+namespace iso8583 {
+
+class Message {
+ public:
+  Message() = default;
+  Message(const Message&) = delete;
+  Message& operator=(const Message&) = delete;
+  Message(Message&& other) noexcept;
+  Message& operator=(Message&& other) noexcept;
+  ~Message();
+
+  // Four digits; empty when an incomplete message ended before.
+  [[nodiscard]] std::string_view mti() const { return {mti_.data(), mti_bytes_}; }
+  // The fields that are there, without those that stand for bitmaps.
+  [[nodiscard]] const Bitmap& fields() const { return fields_; }
+  [[nodiscard]] bool has(unsigned number) const { return is_field(number) && fields_.has(number); }
+
+  // The value of a field of class open; nothing when it is not there, or of another class.
+  [[nodiscard]] std::optional<std::string_view> open(unsigned number) const;
+  // Any field; an empty one when it is not there. Lives no longer than this message.
+  [[nodiscard]] redact::Sensitive sensitive(unsigned number) const;
+  // The dialect's header before the MTI.
+  [[nodiscard]] redact::Sensitive header() const;
+
+ private:
+  friend class Decoder;
+  friend class Composition;
+
+  struct Value {
+    std::uint32_t begin;
+    std::uint32_t size;
+    DataClass data_class;
+  };
+  // Room for values of so many bytes together, and where each begins. Number 0 is the header.
+  void reserve(std::size_t bytes);
+  void wipe() noexcept;
+  [[nodiscard]] char* text() const { return reinterpret_cast<char*>(values_.get() + field_max + 1); }
+  [[nodiscard]] std::string_view value(unsigned number) const;
+
+  std::array<char, 4> mti_{};
+  std::uint8_t mti_bytes_ = 0;
+  bool has_header_ = false;
+  // The second bitmap came, be it empty.
+  bool has_secondary_bitmap_ = false;
+  Bitmap fields_;
+  std::uint32_t text_bytes_ = 0;
+  std::unique_ptr<Value[]> values_;
+};
+
+}  // namespace iso8583
