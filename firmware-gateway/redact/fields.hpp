@@ -95,6 +95,32 @@ enum class OnConflict {
   store,   // card-scheme protocols: the sale has happened, so it is stored with conflict_with
 };
 
+// A date and time as card schemes write it: without a century, often without a year, a zone, or the date.
+struct WrittenTime {
+  std::optional<std::uint8_t> year_of_century;
+  std::uint8_t month = 0;  // 1 … 12; 0: no date was written
+  std::uint8_t day = 0;
+  std::uint8_t hour = 0;
+  std::uint8_t minute = 0;
+  std::uint8_t second = 0;
+};
+
+// What a card-scheme message tells of the transaction that it reverses, completes or brings again.
+struct Original {
+  std::string mti;   // four digits
+  std::string stan;  // as the original's terminal_ref
+  std::string time;  // MMDDhhmmss, its transmission time or its local time; or empty
+  std::string rrn;   // or empty
+  // The event is the original itself, brought again (batch upload): where that one is stored, this is a repeat of it.
+  bool is_this = false;
+};
+
+// Attributes that card-scheme parsers set, and that later steps go by.
+//   message_ref     what tells the message from others with the same terminal_ref: part of the key
+//   transmitted_at  MMDDhhmmss by UTC, as the message said it: originals are named by it
+inline constexpr const char* message_ref = "message_ref";
+inline constexpr const char* transmitted_at = "transmitted_at";
+
 // Everything a terminal said, but for its card number. Empty text: not given.
 struct Fields {
   std::array<std::string, text_count> texts;
@@ -104,6 +130,10 @@ struct Fields {
   std::vector<std::string> incomplete;
   Source source = Source::http;
   OnConflict on_conflict = OnConflict::refuse;
+  // When it happened, where occurred_at is empty: by the terminal's clock, and by UTC. Neither: when it was received.
+  std::optional<WrittenTime> written_local;
+  std::optional<WrittenTime> written_utc;
+  std::optional<Original> original;
 
   [[nodiscard]] std::string& text(Field field) { return texts.at(static_cast<std::size_t>(field)); }
   [[nodiscard]] const std::string& text(Field field) const { return texts.at(static_cast<std::size_t>(field)); }
