@@ -303,15 +303,15 @@ class Reader {
     if (const auto given = boolean(table, "includes_self")) framing.includes_self = *given;
     if (const auto given = integer(table, "extra_bytes", {0, 16}))
       framing.extra_bytes = static_cast<std::uint8_t>(*given);
-    if (const auto header = word(table, "header", {"none", "fixed", "tpdu", "self"})) {
+    if (const auto header = word(table, "header", {"none", "fixed", "tpdu", "visanet"})) {
       if (*header == "none") framing.header = FrameHeader::none;
       if (*header == "fixed") framing.header = FrameHeader::fixed;
       if (*header == "tpdu") framing.header = FrameHeader::tpdu;
-      if (*header == "self") framing.header = FrameHeader::self;
+      if (*header == "visanet") framing.header = FrameHeader::visanet;
     }
     if (const auto given = integer(table, "header_bytes", {0, 255}))
       framing.header_bytes = static_cast<std::uint8_t>(*given);
-    if (const auto reply = word(table, "tpdu_reply", {"swap", "echo"})) framing.tpdu_swapped = *reply == "swap";
+    if (const auto reply = word(table, "reply", {"swap", "echo"})) framing.swaps = *reply == "swap";
     if (const auto given = boolean(table, "keep_alive")) framing.keep_alive = *given;
     if (const auto given = integer(table, "max", {16, iso8583::message_bytes_max})) framing.bytes_max = *given;
     check_framing(table, framing);

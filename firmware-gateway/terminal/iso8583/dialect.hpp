@@ -63,15 +63,23 @@ struct FieldFormat {
   const Charset* length_charset = nullptr;  // LengthCode::digits
 };
 
-// The length in front of each message on a line that is a stream.
-enum class FrameLength : std::uint8_t { none, binary, bcd, ascii, hex, etx };
+// How messages are told apart on a line that is a stream.
+enum class FrameLength : std::uint8_t {
+  none,    // they are not: one message is all there is (datagrams, files)
+  binary,  // big-endian, length_bytes of them
+  bcd,
+  ascii,  // decimal digits
+  hex,    // hex digits in ASCII
+  etx,    // no length: a byte 03 ends it
+};
 
 // What stands between length and message, and is not part of the message.
 enum class FrameHeader : std::uint8_t {
   none,
-  fixed,  // header_bytes of them
-  tpdu,   // five: 60, destination NII, source NII
-  self,   // the first byte says how many they are, itself among them, as VisaNet's 16 hex = 22
+  fixed,    // header_bytes of them
+  tpdu,     // five: 60, destination NII, source NII
+  visanet,  // the first byte says how many, 22 as a rule: then flags, at 3 the frame's length, at 5 and 8 the station
+            // ids
 };
 
 struct Framing {
@@ -83,8 +91,8 @@ struct Framing {
   std::uint8_t extra_bytes = 0;
   FrameHeader header = FrameHeader::none;
   std::uint8_t header_bytes = 0;  // FrameHeader::fixed
-  // An answer goes back with destination and source NII exchanged; false: as it came.
-  bool tpdu_swapped = true;
+  // An answer goes back with destination and source exchanged (tpdu, visanet); false: as it came.
+  bool swaps = true;
   // Length 0 keeps the line open and is answered by the same; otherwise it is an error.
   bool keep_alive = true;
   // Header and message; a frame that announces more is refused before anything is set aside for it.
