@@ -29,7 +29,24 @@ int perform(const app::Command& command, const config::Reading& reading) {
       return app::journal_salvage(*reading.config);
     case app::Action::journal_export:
       return app::journal_export(*reading.config);
+    case app::Action::iso8583_decode:
+    case app::Action::iso8583_dialects:
+    case app::Action::iso8583_check:
+      break;
   }
+  return app::exit_failed;
+}
+
+int perform_iso8583(const app::Command& command) {
+  if (command.action == app::Action::iso8583_decode) return app::iso8583_decode(command);
+  if (command.action == app::Action::iso8583_check) return app::iso8583_check(command);
+  return app::iso8583_dialects();
+}
+
+// An output that could not be written is a failure of what was done.
+int finished(int status) {
+  if (status != app::exit_done || platform::output_written()) return status;
+  fmt::print(stderr, "tillstream-gateway: the output could not be written\n");
   return app::exit_failed;
 }
 
@@ -42,11 +59,9 @@ int main(int argc, char** argv) {
     return message->exit_status;
   }
   const auto& command = std::get<app::Command>(parsed);
+  if (app::is_for_iso8583(command.action)) return finished(perform_iso8583(command));
   const auto reading = config::load(command.config, app::config_needs());
   for (const auto& error : reading.errors) fmt::print(stderr, "{}\n", error.text());
   if (!reading.config) return app::exit_config;
-  const int status = perform(command, reading);
-  if (status != app::exit_done || platform::output_written()) return status;
-  fmt::print(stderr, "tillstream-gateway: the output could not be written\n");
-  return app::exit_failed;
+  return finished(perform(command, reading));
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string_view>
 
 #include "firmware-gateway/app/command_line.hpp"
@@ -30,16 +31,17 @@ constexpr std::string_view footer =
     "asked for as\n"
     "\"Authorization: Bearer …\", needed off loopback).";
 
-constexpr std::array<std::string_view, 7> words = {"run", "check", "status", "journal", "verify", "salvage", "export"};
+constexpr std::array<std::string_view, 10> words = {"run",     "check",  "status",  "journal", "verify",
+                                                    "salvage", "export", "iso8583", "decode",  "dialects"};
 
-constexpr std::array<std::string_view, 2> flags = {"--config", "--help"};
+constexpr std::array<std::string_view, 5> flags = {"--config", "--help", "--dialect", "--json", "--framed"};
 // Before any command.
 constexpr std::array<std::string_view, 2> first_flags = {"--help", "--version"};
 
 // A flag that nobody knows is always told the nearest one: they are few. A word only when it is near.
 std::string_view known_near(std::string_view word, bool first) {
   if (!word.starts_with('-')) return base::nearest(word, words);
-  return base::closest(word, first ? first_flags : flags);
+  return base::closest(word, first ? std::span<const std::string_view>(first_flags) : flags);
 }
 
 // "did you mean …": for the first word on the line that nobody knows.
@@ -48,13 +50,34 @@ std::string suggestion(int argc, const char* const* argv) {
     const std::string_view word = std::string_view(argv[i]).substr(0, std::string_view(argv[i]).find('='));
     const bool known = std::ranges::find(words, word) != words.end() || std::ranges::find(flags, word) != flags.end();
     if (known) {
-      if (word == "--config") ++i;
+      if (word == "--config" || word == "--dialect") ++i;
       continue;
     }
     const std::string_view near = known_near(word, i == 1);
     if (!near.empty()) return fmt::format("; '{}' is not known, did you mean '{}'?", word, near);
   }
   return {};
+}
+
+void add_iso8583(CLI::App& cli, Command& command) {
+  CLI::App* const iso8583 = cli.add_subcommand("iso8583", "try out how ISO 8583 messages are read");
+  iso8583->require_subcommand(1);
+  CLI::App* const decode = iso8583->add_subcommand("decode", "explain a message field by field, card data masked");
+  decode->add_option("--dialect", command.dialect, "a dialect's name (see iso8583 dialects) or file")
+      ->required()
+      ->type_name("NAME|FILE");
+  decode->add_flag("--json", command.json, R"(print {"mti": "0200", "fields": {"4": "000000001000"}})");
+  decode->add_flag("--framed", command.framed,
+                   "the bytes begin with the dialect's frame (default: found out, the bare message tried first)");
+  decode->add_option("hex", command.hex, "the message in hex, blanks allowed; - reads it from standard input")
+      ->required()
+      ->type_name("HEX");
+  decode->callback([&command] { command.action = Action::iso8583_decode; });
+  CLI::App* const dialects = iso8583->add_subcommand("dialects", "list the dialects that come with the program");
+  dialects->callback([&command] { command.action = Action::iso8583_dialects; });
+  CLI::App* const check = iso8583->add_subcommand("check", "check a dialect; prints ok");
+  check->add_option("dialect", command.dialect, "the dialect")->required()->type_name("FILE");
+  check->callback([&command] { command.action = Action::iso8583_check; });
 }
 
 }  // namespace
@@ -82,6 +105,7 @@ std::variant<Command, Message> parse_command_line(int argc, const char* const* a
   add(*journal, "salvage", "set the journal aside and make a new one of what can be read (gateway stopped)",
       Action::journal_salvage);
   add(*journal, "export", "print every event as a line of JSON, oldest first", Action::journal_export);
+  add_iso8583(cli, command);
   try {
     cli.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

@@ -31,6 +31,8 @@ using iso8583::Padding;
 using platform::SettingsTable;
 
 constexpr unsigned extends_max = 8;
+// Beyond the fields, so that a wrong number is told as such.
+constexpr unsigned numbers_looked_for = 999;
 constexpr std::int64_t length_max = 2 * iso8583::message_bytes_max;
 constexpr std::size_t description_bytes_max = 200;
 
@@ -214,14 +216,23 @@ class Reader {
     read_defaults(root);
     SettingsTable header = root.table("header");
     if (root.has("header")) read_field(header, sketch_.header);
-    SettingsTable fields = root.table("field");
-    for (unsigned number = 0; number <= iso8583::field_max; ++number) {
-      const std::string key = fmt::format("{}", number);
-      if (!iso8583::is_field(number) || !fields.has(key)) continue;
-      SettingsTable field = fields.table(key);
-      read_field(field, sketch_.fields.at(number));
-    }
+    read_fields(root.table("field"));
     read_framing(root.table("framing"), sketch_.framing);
+  }
+
+  void read_fields(SettingsTable fields) {
+    for (unsigned number = 0; number <= numbers_looked_for; ++number) {
+      const std::string key = fmt::format("{}", number);
+      if (!fields.has(key)) continue;
+      SettingsTable field = fields.table(key);
+      if (iso8583::is_field(number)) {
+        read_field(field, sketch_.fields.at(number));
+      } else {
+        read_field(field, no_field_);
+        fields.error(key, fmt::format("is no field; allowed: 2 to {}, but {}, which stands for a bitmap",
+                                      iso8583::field_max, iso8583::tertiary_bitmap_field));
+      }
+    }
   }
 
   void read_extended(SettingsTable& root, const std::string& file, unsigned depth) {
@@ -433,7 +444,7 @@ class Reader {
 
   static void check_field(FieldSketch& field, const FieldFormat& format) {
     SettingsTable& table = *field.table;
-    if (!field.format && !(field.data && field.max))
+    if (!field.format && !table.has("fmt") && !(field.data && field.max))
       table.error("", R"(needs fmt = "…" (as the standard writes it), or data = "…" and max = …)");
     if (format.length_code != LengthCode::fixed && format.length_bytes == 0)
       table.error("length_bytes", "is missing or 0; a field with a length needs 1 to 4");
@@ -446,6 +457,8 @@ class Reader {
 
   std::vector<platform::Settings> documents_;
   Sketch sketch_;
+  // What is said of a number that is no field.
+  FieldSketch no_field_;
 };
 
 }  // namespace

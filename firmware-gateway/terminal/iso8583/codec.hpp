@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,6 +33,8 @@ enum class Reason : std::uint8_t {
   padding,          // an odd number of digits, and no such padding
   trailing_bytes,   // more bytes after the last field
 };
+
+[[nodiscard]] std::string_view words_of(Reason reason);
 
 enum class Part : std::uint8_t { header, mti, bitmap, secondary_bitmap, tertiary_bitmap, field, end };
 
@@ -68,7 +71,7 @@ class Composition {
   friend class Encoder;
 
   std::string_view mti_;
-  std::string_view header_;
+  std::optional<std::string_view> header_;
   bool secondary_bitmap_ = false;
   Bitmap fields_;
   std::array<std::string_view, field_max + 1> values_{};

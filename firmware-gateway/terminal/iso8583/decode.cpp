@@ -31,6 +31,28 @@ char* write_hex(std::string_view bytes, char* out) {
   return out;
 }
 
+std::string name_of(Part part, unsigned field, unsigned year) {
+  switch (part) {
+    case Part::header:
+      return "the header";
+    case Part::mti:
+      return "the MTI";
+    case Part::bitmap:
+      return "the bitmap";
+    case Part::secondary_bitmap:
+      return "the second bitmap";
+    case Part::tertiary_bitmap:
+      return "the third bitmap";
+    case Part::field:
+      return fmt::format("field {} ({})", field, field_name(field, year));
+    case Part::end:
+      return "the end";
+  }
+  return "";
+}
+
+}  // namespace
+
 std::string_view words_of(Reason reason) {
   switch (reason) {
     case Reason::too_large:
@@ -58,28 +80,6 @@ std::string_view words_of(Reason reason) {
   }
   return "";
 }
-
-std::string name_of(Part part, unsigned field, unsigned year) {
-  switch (part) {
-    case Part::header:
-      return "the header";
-    case Part::mti:
-      return "the MTI";
-    case Part::bitmap:
-      return "the bitmap";
-    case Part::secondary_bitmap:
-      return "the second bitmap";
-    case Part::tertiary_bitmap:
-      return "the third bitmap";
-    case Part::field:
-      return fmt::format("field {} ({})", field, field_name(field, year));
-    case Part::end:
-      return "the end";
-  }
-  return "";
-}
-
-}  // namespace
 
 // One pass over one message. Each read_… takes its part from the front of what is left, or says why it cannot.
 class Decoder {

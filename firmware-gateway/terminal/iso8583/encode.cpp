@@ -80,7 +80,7 @@ class Encoder {
   // At least as many as will be written, so that the text never grows and leaves card data behind.
   [[nodiscard]] std::size_t bytes_max() const {
     constexpr std::size_t length_bytes_max = 4;
-    std::size_t bytes = length_bytes_max + composition_.header_.size() + mti_digits + 3 * 2 * bitmap_bytes;
+    std::size_t bytes = length_bytes_max + composition_.header_.value_or("").size() + mti_digits + 3 * 2 * bitmap_bytes;
     const Bitmap& fields = composition_.fields_;
     for (unsigned number = fields.next(0); number != 0; number = fields.next(number))
       bytes += length_bytes_max + composition_.values_[number].size() + 1;
@@ -88,9 +88,9 @@ class Encoder {
   }
 
   Failure write_header() {
-    if (!dialect_.header.listed) return composition_.header_.empty() ? Failure() : Reason::not_listed;
-    if (composition_.header_.empty()) return Reason::header;
-    return write_value(dialect_.header, composition_.header_);
+    if (!dialect_.header.listed) return composition_.header_ ? Reason::not_listed : Failure();
+    if (!composition_.header_) return Reason::header;
+    return write_value(dialect_.header, *composition_.header_);
   }
 
   Failure write_mti() {

@@ -133,4 +133,5 @@ def main():
         sys.exit(f"from_pyiso8583.py: {asked.description}: {wrong}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,27 +4,20 @@
 
 #include "firmware-gateway/terminal/iso8583/codec.hpp"
 #include "proto/base/bytes.hpp"
+#include "tests/support/iso8583/revealed.hpp"
 #include "tests/support/iso8583/vectors.hpp"
-#include "tests/support/redact/revealed.hpp"
 
 namespace {
 
 using iso8583::Message;
 using test::IsoVector;
 
-std::map<unsigned, std::string> fields_of(const Message& message) {
-  std::map<unsigned, std::string> fields;
-  for (unsigned n = message.fields().next(0); n != 0; n = message.fields().next(n))
-    fields[n] = redact::RevealedForTests::text(message.sensitive(n));
-  return fields;
-}
-
 // Fields that the collection does not claim to know: composites, and letters in a numeric BCD field.
 const std::set<std::string> incomplete = {"jpos-ISO93-ebcdic-custom", "jpos-ISO93BPackager"};
 
 void check_fields(const IsoVector& vector, const Message& message) {
   CHECK(message.mti() == vector.mti);
-  const auto read = fields_of(message);
+  const auto read = test::revealed_fields(message);
   for (const auto& [number, value] : vector.fields) {
     CAPTURE(number);
     REQUIRE(read.contains(number));
