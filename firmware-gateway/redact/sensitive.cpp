@@ -42,11 +42,21 @@ std::string from_ebcdic(std::string_view bytes) {
 
 bool holds_card_data(std::string_view text) { return !find_card_data(text).empty(); }
 
-// Whether bytes hold card data as ASCII, EBCDIC or BCD.
-bool bytes_hold_card_data(std::string_view bytes) {
+// Whether a card number stands anywhere in the text, amid other digits, too: for short data that is kept as it is.
+bool holds_card_number_anywhere(std::string_view text) {
+  for (; !text.empty(); text.remove_prefix(1)) {
+    const auto digits = static_cast<std::size_t>(std::ranges::find_if_not(text, is_digit) - text.begin());
+    for (std::size_t size = pan_digits_min; size <= std::min(digits, pan_digits_max); ++size)
+      if (looks_like_embedded_pan(text.substr(0, size))) return true;
+  }
+  return false;
+}
+
+// Whether `holds` says so of the bytes as ASCII, EBCDIC or BCD.
+bool bytes_hold(std::string_view bytes, bool (*holds)(std::string_view)) {
   std::string ebcdic = from_ebcdic(bytes);
   std::string bcd = upper_hex(bytes);
-  const bool found = holds_card_data(bytes) || holds_card_data(ebcdic) || holds_card_data(bcd);
+  const bool found = holds(bytes) || holds(ebcdic) || holds(bcd);
   wipe(ebcdic);
   wipe(bcd);
   return found;
@@ -63,7 +73,7 @@ std::string shown_number(std::string_view text) {
 std::string shown_text(std::string_view text) {
   if (text.size() >= hex_of_characters_min) {
     if (auto bytes = base::from_hex(text)) {
-      const bool found = bytes_hold_card_data(*bytes);
+      const bool found = bytes_hold(*bytes, holds_card_data);
       wipe(*bytes);
       if (found) return std::string(fixed_mark);
     }
@@ -93,7 +103,8 @@ std::string tlv_bytes(std::string_view text) {
 
 TlvElement element_of(const Tlv& tlv) {
   TlvElement element{.tag = upper_hex(tlv.tag), .value = {}, .length = tlv.value.size(), .masked = true};
-  if (!tlv_may_be_kept(element.tag, tlv.value.size()) || bytes_hold_card_data(tlv.value)) return element;
+  if (!tlv_may_be_kept(element.tag, tlv.value.size())) return element;
+  if (bytes_hold(tlv.value, holds_card_data) || bytes_hold(tlv.value, holds_card_number_anywhere)) return element;
   element.value = upper_hex(tlv.value);
   element.masked = false;
   return element;

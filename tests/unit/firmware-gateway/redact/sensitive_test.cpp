@@ -96,6 +96,8 @@ TEST_CASE("sensitive: a tag that may be kept is masked when it holds a card numb
   CHECK(shown("5010" + hex("4111111111111111"), DataClass::tlv) == "50=" + std::string(32, '*'));
   CHECK(shown("84084111111111111111", DataClass::tlv) == "84=" + std::string(16, '*'));
   CHECK(shown("5010F4F1F1F1F1F1F1F1F1F1F1F1F1F1F1F1", DataClass::tlv) == "50=" + std::string(32, '*'));
+  // Amid other digits.
+  CHECK(shown("840B1234111111111111111100", DataClass::tlv) == "84=" + std::string(22, '*'));
   // Longer than the tag can be.
   CHECK(shown("9F0207000000001000FF", DataClass::tlv) == "9F02=**************");
 }
