@@ -15,7 +15,7 @@ std::optional<Format::Kind> kind_of(std::string_view letters) {
   if (letters == "z") return Format::Kind::track;
   if (letters == "x+n") return Format::Kind::amount;
   if (letters == "b") return Format::Kind::binary;
-  if (!letters.empty() && std::ranges::all_of(letters, [](char c) { return std::string_view("ansp").contains(c); }))
+  if (!letters.empty() && std::ranges::all_of(letters, [](char c) { return std::string_view("ansbp").contains(c); }))
     return Format::Kind::text;
   return std::nullopt;
 }
