@@ -50,11 +50,6 @@ Characters characters_of(const CharsetTable& table) {
   return characters;
 }
 
-std::size_t utf8_bytes(char16_t character) {
-  if (character < 0x80) return 1;
-  return character < 0x800 ? 2 : 3;
-}
-
 char* append_utf8(char16_t character, char* out) {
   if (character < 0x80) {
     *out++ = static_cast<char>(character);
@@ -118,7 +113,6 @@ Charset::Charset(std::string_view name, const Characters& characters, bool is_ut
   for (unsigned byte = 0; byte < characters_.size(); ++byte) {
     const char16_t character = characters_[byte];
     if (character == no_character) continue;
-    growth_max_ = std::max(growth_max_, utf8_bytes(character));
     if (byte < 0x80 && character != byte) ascii_below_128_ = false;
     if (character >= 0x80) continue;
     ascii_[character] = static_cast<std::uint8_t>(byte);
@@ -163,15 +157,25 @@ bool Charset::encode(std::string_view text, std::string& out) const {
     return base::utf8_prefix(text) == text.size();
   }
   while (!text.empty()) {
-    const auto next = redact::decode(text);
+    const auto first = static_cast<std::uint8_t>(text.front());
+    const auto next = first < ascii_.size() ? redact::CodePoint{first, 1} : redact::decode(text);
     if (!next) return false;
     text.remove_prefix(next->bytes);
-    if (next->value == no_character) return false;
-    const auto byte = std::ranges::find(characters_, next->value);
-    if (byte == characters_.end()) return false;
-    out += static_cast<char>(byte - characters_.begin());
+    const auto byte = byte_of_character(next->value);
+    if (!byte) return false;
+    out += static_cast<char>(*byte);
   }
   return true;
+}
+
+std::optional<std::uint8_t> Charset::byte_of_character(char32_t character) const {
+  if (character < ascii_.size()) {
+    const std::uint8_t byte = ascii_[character];
+    return characters_[byte] == character ? std::optional(byte) : std::nullopt;
+  }
+  const auto byte = std::ranges::find(characters_, character);
+  if (character == no_character || byte == characters_.end()) return std::nullopt;
+  return static_cast<std::uint8_t>(byte - characters_.begin());
 }
 
 }  // namespace iso8583

@@ -4,11 +4,15 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 namespace iso8583 {
+
+// The most bytes of UTF-8 that a byte of any charset may become.
+inline constexpr std::size_t charset_growth_max = 3;
 
 // Immutable, lives as long as the program.
 class Charset {
@@ -20,11 +24,9 @@ class Charset {
   [[nodiscard]] static std::span<const std::string_view> names();
 
   [[nodiscard]] std::string_view name() const { return name_; }
-  // The most bytes of UTF-8 that one byte of this charset may become.
-  [[nodiscard]] std::size_t growth_max() const { return growth_max_; }
 
-  // Writes the bytes as UTF-8 to `out`, which has room for growth_max() times as many. The end of what was written, or
-  // null when a byte is no character.
+  // Writes the bytes as UTF-8 to `out`, which has room for charset_growth_max times as many. The end of what was
+  // written, or null when a byte is no character.
   [[nodiscard]] char* decode(std::string_view bytes, char* out) const;
   // Appends a UTF-8 text to `out`; false when a character is not in this charset.
   [[nodiscard]] bool encode(std::string_view text, std::string& out) const;
@@ -39,13 +41,13 @@ class Charset {
  private:
   friend class Charsets;
   Charset(std::string_view name, const std::array<char16_t, 256>& characters, bool is_utf8);
+  [[nodiscard]] std::optional<std::uint8_t> byte_of_character(char32_t character) const;
 
   std::string_view name_;
   std::array<char16_t, 256> characters_;
   std::array<std::uint8_t, 128> ascii_{};
   std::array<std::uint8_t, 256> digits_{};
   std::array<std::uint8_t, 256> hex_digits_{};
-  std::size_t growth_max_ = 1;
   bool is_utf8_;
   bool ascii_below_128_ = true;
 };

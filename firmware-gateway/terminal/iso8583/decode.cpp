@@ -104,7 +104,7 @@ class Decoder {
   Failure read() {
     part_ = Part::header;
     if (bytes_.size() > message_bytes_max) return Reason::too_large;
-    message_.reserve(bytes_.size() * dialect_.growth_max());
+    message_.reserve(bytes_.size() * charset_growth_max);
     out_ = message_.text();
     if (const auto failure = read_header()) return failure;
     begin(Part::mti);

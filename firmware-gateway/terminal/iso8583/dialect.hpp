@@ -117,9 +117,6 @@ struct Dialect {
   std::array<FieldFormat, field_max + 1> fields{};
 
   Framing framing;
-
-  // The most bytes that one byte of a message may become in a value.
-  [[nodiscard]] std::size_t growth_max() const;
 };
 
 }  // namespace iso8583

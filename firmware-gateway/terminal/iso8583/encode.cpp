@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "firmware-gateway/redact/secret.hpp"
@@ -14,12 +15,20 @@ constexpr std::size_t mti_digits = 4;
 constexpr std::size_t bitmap_bytes = 8;
 constexpr std::string_view hex_digits = "0123456789ABCDEF";
 
-std::optional<unsigned> nibble_of(char c) {
-  if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
-  if (c >= 'A' && c <= 'F') return static_cast<unsigned>(c - 'A' + 10);
-  if (c >= 'a' && c <= 'f') return static_cast<unsigned>(c - 'a' + 10);
-  return std::nullopt;
-}
+constexpr std::uint8_t no_nibble = 255;
+
+// '=' is the separator's D.
+constexpr std::array<std::uint8_t, 256> nibble_of = [] {
+  std::array<std::uint8_t, 256> table{};
+  table.fill(no_nibble);
+  for (std::uint8_t value = 0; value < hex_digits.size(); ++value) {
+    const auto digit = static_cast<std::uint8_t>(hex_digits[value]);
+    table[digit] = value;
+    if (value > 9) table[digit - 'A' + 'a'] = value;
+  }
+  table['='] = 0xD;
+  return table;
+}();
 
 }  // namespace
 
@@ -195,13 +204,15 @@ class Encoder {
     return write_hex(padded.view());
   }
 
-  // An even number of hex digits; '=' is the separator's D.
+  // An even number of hex digits.
   Failure write_hex(std::string_view digits) {
-    for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
-      const auto first = digits[i] == '=' ? 0xDU : nibble_of(digits[i]);
-      const auto second = digits[i + 1] == '=' ? 0xDU : nibble_of(digits[i + 1]);
-      if (!first || !second) return Reason::character;
-      out_ += static_cast<char>((*first << 4U) | *second);
+    const std::size_t begin = out_.size();
+    out_.resize(begin + digits.size() / 2);
+    for (std::size_t i = 0; i < digits.size() / 2; ++i) {
+      const std::uint8_t high = nibble_of[static_cast<std::uint8_t>(digits[2 * i])];
+      const std::uint8_t low = nibble_of[static_cast<std::uint8_t>(digits[2 * i + 1])];
+      if (high == no_nibble || low == no_nibble) return Reason::character;
+      out_[begin + i] = static_cast<char>((high << 4U) | low);
     }
     return std::nullopt;
   }
