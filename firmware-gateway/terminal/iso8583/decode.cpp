@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::size_t mti_digits = 4;
 constexpr std::size_t bitmap_bytes = 8;
-constexpr unsigned fields_a_bitmap = 64;
 constexpr std::uint8_t no_digit = 255;
 constexpr std::string_view hex_digits = "0123456789ABCDEF";
 

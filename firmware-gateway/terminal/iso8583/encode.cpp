@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "firmware-gateway/redact/secret.hpp"
+#include "firmware-gateway/redact/unicode.hpp"
 #include "firmware-gateway/terminal/iso8583/codec.hpp"
 #include "proto/base/assert.hpp"
 
@@ -184,9 +185,11 @@ class Encoder {
       }
       case Data::amount: {
         if (value.empty()) return std::size_t{0};
-        if (!format.charset->encode(value.substr(0, 1), out_)) return base::fail(Reason::character);
-        if (const auto failure = write_nibbles(format, value.substr(1))) return base::fail(*failure);
-        return value.size();
+        const auto sign = redact::decode(value);
+        if (!sign || !format.charset->encode(value.substr(0, sign->bytes), out_)) return base::fail(Reason::character);
+        const std::string_view digits = value.substr(sign->bytes);
+        if (const auto failure = write_nibbles(format, digits)) return base::fail(*failure);
+        return 1 + digits.size();
       }
     }
     ASSERT(false);

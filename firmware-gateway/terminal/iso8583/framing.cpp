@@ -60,7 +60,6 @@ std::optional<std::size_t> read_length(const Framing& framing, std::string_view 
 
 // False when it has more digits than there is room for.
 bool append_length(const Framing& framing, std::size_t length, base::Bytes& out) {
-  if (framing.length == FrameLength::none || framing.length == FrameLength::etx) return true;
   const std::size_t at = out.size();
   out.append(framing.length_bytes, '\0');
   for (std::size_t i = framing.length_bytes; i-- > 0;) {
@@ -215,12 +214,15 @@ base::Result<std::optional<Frame>, FrameFault> FrameCutter::split(std::string_vi
 }
 
 base::Bytes frame(const Framing& framing, std::string_view header, base::BytesView message) {
+  const bool has_length = framing.length != FrameLength::none && framing.length != FrameLength::etx;
   base::Bytes out;
   const std::size_t content = header.size() + message.size();
   out.reserve(framing.length_bytes + framing.extra_bytes + content + 1);
   const std::size_t self = framing.includes_self ? framing.length_bytes : 0;
-  if (!append_length(framing, content + self, out)) return {};
-  out.append(framing.extra_bytes, '\0');
+  if (has_length) {
+    if (!append_length(framing, content + self, out)) return {};
+    out.append(framing.extra_bytes, '\0');
+  }
   out += header;
   out += message;
   if (framing.length == FrameLength::etx) out += etx;

@@ -51,7 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     out += ' ' + element.tag + ' ' + element.value;
   }
   ASSERT(out.find(pan) == std::string::npos);
-  for (const std::string& way : ways) ASSERT(out.find(upper(base::to_hex(way)).substr(0, 14)) == std::string::npos);
+  for (const std::string& way : ways) ASSERT(out.find(upper(base::to_hex(way))) == std::string::npos);
   static_cast<void>(redact::pan_of_tlv(field));
   return 0;
 }

@@ -202,6 +202,19 @@ TEST_CASE("codec: track 2 in BCD has its separator as '=', amounts their sign as
                                                                          "4111111111111111D29120"));
 }
 
+TEST_CASE("codec: a sign that is no ASCII character is written as it was read") {
+  const Dialect dialect = test::shipped("bcd-ebcdic");
+  const std::string message = bytes(
+      "0200"
+      "0000001000000000"
+      "48"
+      "00000012");  // 48: ç in cp500
+  const auto decoded = iso8583::decode(message, dialect);
+  REQUIRE(decoded.has_value());
+  CHECK(decoded->open(28) == "\u00E700000012");
+  CHECK(iso8583::encode(Composition(*decoded), dialect).value() == message);
+}
+
 TEST_CASE("codec: padding is found on either side where the dialect says so, and the first one is written") {
   const Dialect pos = test::shipped("pos-bcd");
   for (const std::string_view amex : {"378282246310005F", "3782822463100050", "0378282246310005", "378282246310005D"}) {
