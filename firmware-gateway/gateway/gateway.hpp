@@ -125,6 +125,8 @@ class Gateway {
   void on_journal_opened(const handoff::JournalState& state, const ingest::HashKey& hash_key, base::Now now);
   // It has failed and is being opened anew; `detail` for people.
   void on_journal_failed(journal::Error error, const std::string& detail, base::Now now);
+  // It is damaged, and what can be read is being saved: opened or reopen_failed follows.
+  void on_journal_salvage(const std::string& damage);
   void on_journal_reopen_failed(const std::string& detail);
   void on_journal(JournalReply reply, base::Now now);
   void on_link(uplink::LinkEvent event, base::Now now);
@@ -234,6 +236,7 @@ class Gateway {
   // The journal, as far as replies have told.
   bool journal_open_ = false;
   bool journal_broken_ = false;
+  bool journal_salvaging_ = false;
   std::string journal_failure_;
   ingest::HashKey hash_key_{};
   Row next_row_{1};

@@ -38,7 +38,8 @@ std::string_view word(handoff::Held held) {
   return "";
 }
 
-status::JournalCondition condition(bool open, bool broken, journal::Admission admission) {
+status::JournalCondition condition(bool open, bool broken, bool salvaging, journal::Admission admission) {
+  if (salvaging) return status::JournalCondition::salvaging;
   if (broken) return status::JournalCondition::broken;
   if (!open) return status::JournalCondition::opening;
   if (admission == journal::Admission::closed) return status::JournalCondition::full;
@@ -143,7 +144,7 @@ status::Facts Gateway::facts(base::Now now) const {
                   .handoff = std::string(word(sender_.state())),
                   .held = std::string(word(sender_.held())),
                   .blocked = blocked_};
-  facts.journal = {.condition = condition(journal_open_, journal_broken_, usage_.admission),
+  facts.journal = {.condition = condition(journal_open_, journal_broken_, journal_salvaging_, usage_.admission),
                    .failure = journal_failure_,
                    .bytes = usage_.bytes,
                    .quota_bytes = usage_.quota_bytes,

@@ -35,7 +35,7 @@ constexpr std::size_t scan_bytes = 256 * 1024;
 
 void Gateway::on_journal_opened(const handoff::JournalState& state, const ingest::HashKey& hash_key, base::Now now) {
   journal_open_ = true;
-  journal_broken_ = false;
+  journal_broken_ = journal_salvaging_ = false;
   journal_failure_.clear();
   hash_key_ = hash_key;
   make_guard();
@@ -62,7 +62,13 @@ void Gateway::on_journal_failed(journal::Error error, const std::string& detail,
                                    journal::to_string(error), detail));
 }
 
+void Gateway::on_journal_salvage(const std::string& damage) {
+  journal_salvaging_ = true;
+  journal_failure_ = damage;
+}
+
 void Gateway::on_journal_reopen_failed(const std::string& detail) {
+  journal_salvaging_ = false;
   if (detail != journal_failure_) log(Severity::error, fmt::format("journal: {}; trying again", detail));
   journal_failure_ = detail;
 }

@@ -29,7 +29,7 @@ constexpr std::size_t waiting_overhead_bytes = 512;
 Refusal storage_failed() {
   return {Reason::storage,
           {},
-          "the disk failed; whether the event was stored is not known: repeat it with the same terminal_ref",
+          "the journal failed; whether the event was stored is not known: repeat it with the same terminal_ref",
           journal_closed_retry};
 }
 

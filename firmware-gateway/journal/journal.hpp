@@ -34,7 +34,7 @@ using handoff::Row;
 enum class Error {
   full,       // The quota is reached: nothing was stored. Answer `busy`; forwarding goes on.
   disk_full,  // The disk has no room: nothing was stored. Answer `busy`; forwarding goes on.
-  broken,     // The disk failed; the outcome is unknown. Answer `storage`, close, open anew.
+  broken,     // Reading or writing failed; the outcome is unknown. Answer `storage`, close, open anew.
   damaged,    // The file is corrupt; the outcome is unknown. Answer `storage`, close, open anew with salvage.
 };
 [[nodiscard]] std::string_view to_string(Error error);

@@ -27,7 +27,8 @@ enum class JournalCondition : std::uint8_t {
   open,        // takes events
   money_only,  // takes events that move money
   full,        // takes nothing until the stream has taken more, or the disk has room
-  broken,      // the disk failed
+  broken,      // reading or writing it failed; it is being opened again
+  salvaging,   // it is damaged; what can be read is being saved
 };
 [[nodiscard]] std::string_view word(JournalCondition condition);
 
@@ -81,12 +82,13 @@ struct Facts {
   base::UtcTime started_at{};
   bool stopping = false;
 
+  // Unknown while the journal is not open: "" and none.
   std::string epoch = {};
-  std::uint64_t next_seq = 0;
-  std::uint64_t committed_seq = 0;
-  std::uint64_t pending_events = 0;
-  std::optional<std::vector<PendingAmount>> pending_amounts = {};  // none: still counting after a start
-  std::optional<std::chrono::seconds> oldest_pending = {};
+  std::optional<std::uint64_t> next_seq = {};
+  std::optional<std::uint64_t> committed_seq = {};
+  std::optional<std::uint64_t> pending_events = {};
+  std::optional<std::vector<PendingAmount>> pending_amounts = {};  // none, too: still counting after a start
+  std::optional<std::chrono::seconds> oldest_pending = {};         // none, too: nothing is pending
 
   UplinkFacts uplink = {};
   JournalFacts journal = {};

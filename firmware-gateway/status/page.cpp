@@ -53,16 +53,17 @@ async function refresh() {
     document.getElementById('verdict').className = 'verdict ' + (!good ? 'bad' : linked ? 'good' : 'warn');
     document.getElementById('reasons').replaceChildren(...health.reasons.map(reason => {
       const item = document.createElement('li'); item.textContent = reason; return item; }));
+    const unknown = status.pending_events === null;
     const money = (status.pending_amounts || []).map(a => a.count + ' × ' + a.currency + ', ' + a.amount_minor + ' minor units').join('; ');
     rows('facts', [
-      ['Waiting to be sent', status.pending_events + (status.pending_events ? ', the oldest for ' + age(status.oldest_pending_seconds) : '')],
-      ['Money among it', money || 'none'],
+      ['Waiting to be sent', unknown ? 'not known until the journal is open' : status.pending_events + (status.pending_events ? ', the oldest for ' + age(status.oldest_pending_seconds) : '')],
+      ['Money among it', status.pending_amounts === null ? 'not known yet' : money || 'none'],
       ['Link to the broker', (linked ? 'connected' : 'not connected') + ' since ' + moment(status.uplink.since)],
       ['Last error', status.uplink.last_error || 'none'],
       ['Bridge', status.uplink.held || status.uplink.handoff],
       ['Journal', status.journal.state + ', ' + mib(status.journal.bytes) + ' of ' + mib(status.journal.quota_bytes)],
       ['Free on the disk', mib(status.journal.free_disk_bytes)],
-      ['Events stored', (status.next_seq - 1) + ' in this epoch, ' + status.committed_seq + ' of them in the stream'],
+      ['Events stored', unknown ? 'not known until the journal is open' : (status.next_seq - 1) + ' in this epoch, ' + status.committed_seq + ' of them in the stream'],
       ['Clock', status.clock],
       ['Certificate', status.certificate_days_left === null ? 'none' : status.certificate_days_left + ' days left'],
       ['Listening', Object.entries(status.listeners).map(([name, address]) => name + ' ' + address).join(', ')],

@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::string_view prefix = "tillstream_gateway_";
 
+std::string json_number(const std::optional<std::uint64_t>& value) { return value ? std::to_string(*value) : "null"; }
+
 std::string amounts_json(const std::vector<PendingAmount>& pending) {
   JsonArray amounts;
   for (const PendingAmount& amount : pending) {
@@ -73,18 +75,25 @@ void add_timing(std::string& text, const Timing& timing) {
                  prefix, timing.name, histogram.count(), histogram.sum_seconds());
 }
 
+std::optional<std::uint64_t> oldest_pending_seconds(const Facts& facts) {
+  if (!facts.pending_events) return std::nullopt;
+  return facts.oldest_pending ? static_cast<std::uint64_t>(facts.oldest_pending->count()) : 0;
+}
+
 Sample gauge(std::string_view name, std::string_view help, double value) {
   return {.name = name, .help = help, .counter = false, .value = value};
 }
 
 std::vector<Sample> own_samples(const Facts& facts) {
   std::vector<Sample> samples;
-  samples.push_back(gauge("pending_events", "Events not yet in the stream", static_cast<double>(facts.pending_events)));
-  samples.push_back(gauge("oldest_pending_seconds", "Age of the oldest event not yet in the stream",
-                          facts.oldest_pending ? static_cast<double>(facts.oldest_pending->count()) : 0));
-  samples.push_back(gauge("committed_seq", "Last event of this epoch that is in the stream",
-                          static_cast<double>(facts.committed_seq)));
-  samples.push_back(gauge("next_seq", "Place of the next event in this epoch", static_cast<double>(facts.next_seq)));
+  const auto known = [&samples](std::string_view name, std::string_view help,
+                                const std::optional<std::uint64_t>& value) {
+    if (value) samples.push_back(gauge(name, help, static_cast<double>(*value)));
+  };
+  known("pending_events", "Events not yet in the stream", facts.pending_events);
+  known("oldest_pending_seconds", "Age of the oldest event not yet in the stream", oldest_pending_seconds(facts));
+  known("committed_seq", "Last event of this epoch that is in the stream", facts.committed_seq);
+  known("next_seq", "Place of the next event in this epoch", facts.next_seq);
   samples.push_back(gauge("uplink_blocked", "Whether an event that the broker will not take holds up all behind it",
                           facts.uplink.blocked.empty() ? 0 : 1));
   samples.push_back(gauge("clock_synced", "Whether the clock is synchronised", facts.clock_synced ? 1 : 0));
@@ -111,17 +120,19 @@ std::string_view word(JournalCondition condition) {
       return "full";
     case JournalCondition::broken:
       return "broken";
+    case JournalCondition::salvaging:
+      return "salvaging";
   }
   return "";
 }
 
 std::string status_json(const Facts& facts) {
   JsonObject json;
-  json.text("gateway_id", facts.gateway_id).text("epoch", facts.epoch);
-  json.number("next_seq", facts.next_seq).number("committed_seq", facts.committed_seq);
-  json.number("pending_events", facts.pending_events);
-  if (facts.pending_amounts) json.raw("pending_amounts", amounts_json(*facts.pending_amounts));
-  json.number("oldest_pending_seconds", facts.oldest_pending ? facts.oldest_pending->count() : 0);
+  json.text("gateway_id", facts.gateway_id).raw("epoch", facts.epoch.empty() ? "null" : json_text(facts.epoch));
+  json.raw("next_seq", json_number(facts.next_seq)).raw("committed_seq", json_number(facts.committed_seq));
+  json.raw("pending_events", json_number(facts.pending_events));
+  json.raw("pending_amounts", facts.pending_amounts ? amounts_json(*facts.pending_amounts) : "null");
+  json.raw("oldest_pending_seconds", json_number(oldest_pending_seconds(facts)));
   json.raw("uplink", uplink_json(facts.uplink)).raw("journal", journal_json(facts.journal));
   json.text("clock", facts.clock_synced ? "synced" : "unsynced");
   if (facts.certificate_days_left) {
@@ -151,7 +162,10 @@ std::vector<std::string> unready_reasons(const Facts& facts) {
           "the journal is full: no event is taken until the stream has taken more, or the disk has room");
       break;
     case JournalCondition::broken:
-      reasons.push_back("the journal's disk fails: " + facts.journal.failure);
+      reasons.push_back("the journal has failed and is being opened again: " + facts.journal.failure);
+      break;
+    case JournalCondition::salvaging:
+      reasons.push_back("the journal is damaged, and what can be read is being saved: " + facts.journal.failure);
       break;
   }
   return reasons;
@@ -163,8 +177,8 @@ std::vector<std::string> unhealthy_reasons(const Facts& facts, std::chrono::mill
     reasons.emplace_back("the journal is nearly full: it takes only events that move money");
   }
   if (facts.oldest_pending && *facts.oldest_pending > unhealthy_after) {
-    std::string reason = fmt::format("the oldest of {} pending events has waited for {} s", facts.pending_events,
-                                     facts.oldest_pending->count());
+    std::string reason = fmt::format("the oldest of {} pending events has waited for {} s",
+                                     facts.pending_events.value_or(0), facts.oldest_pending->count());
     if (!facts.uplink.last_error.empty() && !facts.uplink.connected) reason += "; uplink: " + facts.uplink.last_error;
     reasons.push_back(std::move(reason));
   }

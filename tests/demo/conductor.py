@@ -366,8 +366,8 @@ class Conductor:
             uplink = (status or {}).get("uplink", {})
             self._scene.on_gauge({"up": False} if status is None else {
                 "up": True, "pending_events": status.get("pending_events"), "committed_seq": status.get("committed_seq"),
-                "next_seq": status.get("next_seq"), "epoch": str(status.get("epoch", ""))[:8], "connected": uplink.get("connected"),
-                "pending_amounts": status.get("pending_amounts", [])})
+                "next_seq": status.get("next_seq"), "epoch": (status.get("epoch") or "")[:8], "connected": uplink.get("connected"),
+                "pending_amounts": status.get("pending_amounts") or []})
 
 
 def _wish_error(wish: dict, readers) -> str | None:

@@ -118,7 +118,7 @@ class Shop {
     auto reply = gateway::serve(*journal, std::move(request));
     const bool failed = !reply.result && reply.result.error() == journal::Error::broken;
     machine.on_journal(std::move(reply), now);
-    if (failed) machine.on_journal_failed(journal::Error::broken, "the disk failed", now);
+    if (failed) machine.on_journal_failed(journal::Error::broken, "disk I/O error", now);
   }
 
   support::SeededRandom random{7};
@@ -316,6 +316,35 @@ TEST_CASE(
   CHECK(shop.stored(shop.sell("r1")).seq == 1);
   for (int i = 0; i < 10; ++i) shop.pass(1s);
   CHECK(shop.stream == std::vector<std::string>{"r1"});
+}
+
+TEST_CASE("gateway: while a damaged journal is salvaged it says so, and not that nothing is pending") {
+  Shop shop;
+  shop.sell("r1", 250);
+  REQUIRE(shop.machine.facts(shop.now).pending_events == 1);
+  shop.machine.on_journal_failed(journal::Error::damaged, "row 1: its CRC differs", shop.now);
+  shop.machine.on_journal_salvage("row 1: its CRC differs");
+  shop.run();
+  auto facts = shop.machine.facts(shop.now);
+  CHECK(facts.journal.condition == status::JournalCondition::salvaging);
+  CHECK(facts.journal.failure == "row 1: its CRC differs");
+  CHECK_FALSE(facts.pending_events);
+  CHECK_FALSE(facts.pending_amounts);
+  CHECK_FALSE(facts.committed_seq);
+  SUBCASE("it succeeds") {
+    shop.open_journal();
+    shop.run();
+    facts = shop.machine.facts(shop.now);
+    CHECK(facts.journal.condition == status::JournalCondition::open);
+    CHECK(facts.pending_events == 1);
+  }
+  SUBCASE("it fails") {
+    shop.machine.on_journal_reopen_failed("database or disk is full");
+    facts = shop.machine.facts(shop.now);
+    CHECK(facts.journal.condition == status::JournalCondition::broken);
+    CHECK(facts.journal.failure == "database or disk is full");
+    CHECK_FALSE(facts.pending_events);
+  }
 }
 
 TEST_CASE("gateway: a connection on which the bridge does not answer is given up, and the next one carries on") {

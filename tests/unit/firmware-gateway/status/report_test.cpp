@@ -15,6 +15,9 @@ using status::JournalCondition;
 status::Facts healthy() {
   status::Facts facts{.gateway_id = "shop-1", .version = "1.2.3"};
   facts.journal.condition = JournalCondition::open;
+  facts.next_seq = 1;
+  facts.committed_seq = 0;
+  facts.pending_events = 0;
   facts.uplink.connected = true;
   return facts;
 }
@@ -44,7 +47,8 @@ TEST_CASE("health: a gateway without a link is healthy as long as nothing waits"
 }
 
 TEST_CASE("health: the journal's state decides readiness, with a reason each") {
-  for (const auto condition : {JournalCondition::opening, JournalCondition::full, JournalCondition::broken}) {
+  for (const auto condition :
+       {JournalCondition::opening, JournalCondition::full, JournalCondition::broken, JournalCondition::salvaging}) {
     auto facts = healthy();
     facts.journal.condition = condition;
     CHECK(status::unready_reasons(facts).size() == 1);
@@ -58,14 +62,19 @@ TEST_CASE("health: the journal's state decides readiness, with a reason each") {
   CHECK(status::unready_reasons(facts).size() == 1);
 }
 
-TEST_CASE("health: a journal that cannot be opened says why") {
+TEST_CASE("health: a journal that cannot be opened, or has failed, says what was seen and nothing more") {
   auto facts = healthy();
-  facts.journal.condition = status::JournalCondition::opening;
+  const auto check_reason = [&](JournalCondition condition, const std::string& reason) {
+    facts.journal.condition = condition;
+    CHECK(status::unready_reasons(facts) == std::vector{reason});
+    CHECK(status::unhealthy_reasons(facts, 15min) == std::vector{reason});
+  };
   facts.journal.failure = "database or disk is full";
-  for (const auto& reasons : {status::unready_reasons(facts), status::unhealthy_reasons(facts, 15min)}) {
-    REQUIRE(reasons.size() == 1);
-    CHECK(contains(reasons.front(), "database or disk is full"));
-  }
+  check_reason(JournalCondition::opening, "the journal cannot be opened: database or disk is full");
+  facts.journal.failure = "row 5: its CRC differs";
+  check_reason(JournalCondition::broken, "the journal has failed and is being opened again: row 5: its CRC differs");
+  check_reason(JournalCondition::salvaging,
+               "the journal is damaged, and what can be read is being saved: row 5: its CRC differs");
 }
 
 TEST_CASE("health: quarantine, an old bridge and an expired certificate are reasons") {
@@ -110,10 +119,25 @@ TEST_CASE("status: has every field that the manual names") {
   }
 }
 
-TEST_CASE("status: while the pending rows are still being counted no amounts are told") {
-  auto facts = healthy();
-  facts.pending_amounts.reset();
-  CHECK_FALSE(contains(status::status_json(facts), "pending_amounts"));
+TEST_CASE("status: while the pending rows are still being counted their amounts are null") {
+  CHECK(contains(status::status_json(healthy()),
+                 R"("pending_events":0,"pending_amounts":null,"oldest_pending_seconds":0)"));
+}
+
+TEST_CASE("status: what nobody knows while a journal is salvaged is null, and no metric says that nothing is pending") {
+  status::Facts facts{.gateway_id = "shop-1", .version = "1.2.3"};
+  facts.journal.condition = JournalCondition::salvaging;
+  facts.journal.failure = "row 5: its CRC differs";
+  const std::string json = status::status_json(facts);
+  CHECK(contains(json,
+                 R"("epoch":null,"next_seq":null,"committed_seq":null,"pending_events":null,"pending_amounts":null,)"
+                 R"("oldest_pending_seconds":null)"));
+  CHECK(contains(json, R"("state":"salvaging","failure":"row 5: its CRC differs")"));
+  const std::string metrics = status::metrics_text(facts);
+  for (const char* name : {"pending_events ", "oldest_pending_seconds ", "committed_seq ", "next_seq "}) {
+    CAPTURE(name);
+    CHECK_FALSE(contains(metrics, std::string("tillstream_gateway_") + name));
+  }
 }
 
 TEST_CASE("metrics: each family is announced once, each sample has the prefix") {
