@@ -29,7 +29,8 @@ journal::Readable DamagedFile::examine() {
   carver_.emplace(path_);
   const base::Bytes schema = schema_page(static_cast<int>(carver_->page_bytes()));
   const bool has_wal = std::filesystem::exists(wal_of(path_));
-  layer_.emplace(vfs_, first_page(schema, has_wal));
+  const base::Bytes log_header = restored_log_header(wal_of(path_), carver_->page_bytes());
+  layer_.emplace(vfs_, first_page(schema, has_wal), log_header);
   if (open_untouched(database_, path_, layer_->name()) == SQLITE_OK) {
     // Else SQLite refuses to look at a file that is shorter than its header says.
     static_cast<void>(database_.run("PRAGMA writable_schema = ON"));
@@ -41,7 +42,7 @@ journal::Readable DamagedFile::examine() {
   // An empty table at the end of a broken path is no knowledge of an end.
   if (end_ && rows_.empty() && last_seen_ == Row(0) && !sound) end_.reset();
   // Then the tree ends at the damage, whatever stands behind it.
-  if (!judge_log_file(wal_of(path_)).empty()) end_.reset();
+  if (!judge_log_file(wal_of(path_), log_header).empty()) end_.reset();
   if (holes_ || !end_) carve(readable.catalog);
   if (readable.catalog.base && end_) end_ = std::max(*end_, readable.catalog.base->row);
   readable.rows = rows_;

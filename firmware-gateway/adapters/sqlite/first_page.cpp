@@ -15,14 +15,15 @@ struct FirstPageLayer::Layer {
   sqlite3_vfs* real = nullptr;
   std::string name;
   base::Bytes page;
+  base::Bytes log_header;
 };
 
 namespace {
 
-// A database's file object, followed in memory by the real one.
+// A file object, followed in memory by the real one.
 struct File {
   sqlite3_file base;
-  const base::Bytes* page;
+  const base::Bytes* front;  // in the place of its first bytes
   bool is_there;
 
   [[nodiscard]] sqlite3_file* real() { return reinterpret_cast<sqlite3_file*>(this + 1); }
@@ -37,15 +38,15 @@ int file_close(sqlite3_file* file) {
 
 int file_read(sqlite3_file* file, void* buffer, int count, sqlite3_int64 offset) {
   auto* bytes = static_cast<char*>(buffer);
-  const base::Bytes& page = *mine(file)->page;
+  const base::Bytes& front = *mine(file)->front;
   const auto wanted = static_cast<std::size_t>(count);
   const auto at = static_cast<std::size_t>(offset);
   std::fill_n(bytes, wanted, '\0');
   int status = SQLITE_IOERR_SHORT_READ;
   if (mine(file)->is_there) status = methods(file)->xRead(mine(file)->real(), buffer, count, offset);
-  if (at >= page.size()) return status;
-  const std::size_t covered = std::min(wanted, page.size() - at);
-  std::copy_n(page.data() + at, covered, bytes);
+  if (at >= front.size()) return status;
+  const std::size_t covered = std::min(wanted, front.size() - at);
+  std::copy_n(front.data() + at, covered, bytes);
   return covered == wanted ? SQLITE_OK : status;
 }
 
@@ -58,7 +59,7 @@ int file_sync(sqlite3_file* /*file*/, int /*flags*/) { return SQLITE_OK; }
 int file_size(sqlite3_file* file, sqlite3_int64* size) {
   *size = 0;
   const int status = mine(file)->is_there ? methods(file)->xFileSize(mine(file)->real(), size) : SQLITE_OK;
-  *size = std::max(*size, static_cast<sqlite3_int64>(mine(file)->page->size()));
+  *size = std::max(*size, static_cast<sqlite3_int64>(mine(file)->front->size()));
   return status;
 }
 
@@ -100,10 +101,12 @@ base::Bytes first_page(base::Bytes schema_page, bool has_wal) {
   return schema_page;
 }
 
-FirstPageLayer::FirstPageLayer(const std::string& vfs, base::Bytes page) : layer_(std::make_unique<Layer>()) {
+FirstPageLayer::FirstPageLayer(const std::string& vfs, base::Bytes page, base::Bytes log_header)
+    : layer_(std::make_unique<Layer>()) {
   layer_->real = sqlite3_vfs_find(vfs.empty() ? nullptr : vfs.c_str());
   ASSERT(layer_->real != nullptr);
   layer_->page = std::move(page);
+  layer_->log_header = std::move(log_header);
   layer_->name = fmt::format("first-page-{}", fmt::ptr(layer_.get()));
   layer_->vfs = *layer_->real;
   layer_->vfs.pNext = nullptr;
@@ -115,12 +118,14 @@ FirstPageLayer::FirstPageLayer(const std::string& vfs, base::Bytes page) : layer
     auto* layer = static_cast<Layer*>(over->pAppData);
     sqlite3_vfs* real = layer->real;
     // The WAL: never made, and not by its own type, for which SQLite wants the database's mode, that may be missing.
-    if ((flags & SQLITE_OPEN_MAIN_DB) == 0) {
-      return real->xOpen(real, name, file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_SUPER_JOURNAL, out_flags);
-    }
+    constexpr int wal_flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_SUPER_JOURNAL;
+    const bool is_database = (flags & SQLITE_OPEN_MAIN_DB) != 0;
+    const bool is_laid_over = (flags & SQLITE_OPEN_WAL) != 0 && !layer->log_header.empty();
+    if (!is_database && !is_laid_over) return real->xOpen(real, name, file, wal_flags, out_flags);
+    if (!is_database) flags = wal_flags;
     File* opened = mine(file);
     opened->base.pMethods = nullptr;
-    opened->page = &layer->page;
+    opened->front = is_database ? &layer->page : &layer->log_header;
     int there = 0;
     int status = real->xAccess(real, name, SQLITE_ACCESS_EXISTS, &there);
     opened->is_there = there != 0;

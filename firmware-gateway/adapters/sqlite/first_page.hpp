@@ -3,6 +3,9 @@
 // same. So a salvage reads a set-aside file with this page in the place of its own. A file layer puts it there: nothing
 // is copied or changed.
 //
+// The log's header is laid over its file in the same way where it had to be made anew: without it SQLite takes the log
+// for an empty one.
+//
 // A file that is missing, or empty, is read as one of pages that cannot be read, beside its WAL. Where the WAL has a
 // page, that one counts, as ever.
 #pragma once
@@ -22,7 +25,8 @@ namespace sqlite {
 // writing, truncating and deleting fail. One database at a time, on one thread.
 class FirstPageLayer {
  public:
-  FirstPageLayer(const std::string& vfs, base::Bytes page);
+  // `log_header` "": the log's own counts.
+  FirstPageLayer(const std::string& vfs, base::Bytes page, base::Bytes log_header);
   ~FirstPageLayer();
   FirstPageLayer(const FirstPageLayer&) = delete;
   FirstPageLayer& operator=(const FirstPageLayer&) = delete;

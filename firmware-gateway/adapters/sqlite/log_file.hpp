@@ -7,7 +7,11 @@
 
 namespace sqlite {
 
-// "" also of a log that is not there or cannot be read: SQLite says the rest. Nobody may have it open.
-[[nodiscard]] LogDamage judge_log_file(const std::filesystem::path& log);
+// "" also of a log that is not there or cannot be read: SQLite says the rest. `header` stands in the place of its own,
+// unless it is "". Nobody may have it open.
+[[nodiscard]] LogDamage judge_log_file(const std::filesystem::path& log, const base::Bytes& header = {});
+
+// "": the header is sound, or cannot be made anew.
+[[nodiscard]] base::Bytes restored_log_header(const std::filesystem::path& log, std::uint32_t page_bytes);
 
 }  // namespace sqlite

@@ -23,6 +23,12 @@ std::uint32_t big_endian(base::BytesView bytes, std::size_t at) {
 
 std::uint32_t little_endian(base::BytesView bytes, std::size_t at) { return __builtin_bswap32(big_endian(bytes, at)); }
 
+void put_big_endian(base::Bytes& bytes, std::size_t at, std::uint32_t value) {
+  for (std::size_t i = 0; i < 4; ++i) bytes[at + i] = static_cast<char>(value >> (24 - 8 * i));
+}
+
+bool page_size_possible(std::uint32_t bytes) { return bytes >= 512 && bytes <= 65536 && (bytes & (bytes - 1)) == 0; }
+
 // SQLite's running sum, which each frame carries on.
 struct Sum {
   std::uint32_t first = 0;
@@ -32,6 +38,50 @@ struct Sum {
 };
 
 Sum sum_at(base::BytesView bytes, std::size_t at) { return {big_endian(bytes, at), big_endian(bytes, at + 4)}; }
+
+std::uint32_t word(base::BytesView bytes, std::size_t at, bool big_endian_sums) {
+  return big_endian_sums ? big_endian(bytes, at) : little_endian(bytes, at);
+}
+
+Sum add(Sum sum, base::BytesView bytes, bool big_endian_sums) {
+  for (std::size_t at = 0; at + 8 <= bytes.size(); at += 8) {
+    sum.first += word(bytes, at, big_endian_sums) + sum.second;
+    sum.second += word(bytes, at + 4, big_endian_sums) + sum.first;
+  }
+  return sum;
+}
+
+// The sum before these bytes were added.
+Sum subtract(Sum sum, base::BytesView bytes, bool big_endian_sums) {
+  for (std::size_t end = bytes.size(); end >= 8; end -= 8) {
+    sum.second -= word(bytes, end - 4, big_endian_sums) + sum.first;
+    sum.first -= word(bytes, end - 8, big_endian_sums) + sum.second;
+  }
+  return sum;
+}
+
+// The header before this frame, if its sums are of this order of bytes; else "".
+base::Bytes header_before(base::BytesView frame, std::uint32_t page_bytes, bool big_endian_sums) {
+  base::Bytes header(kHeaderBytes, '\0');
+  put_big_endian(header, 0, kMagic | (big_endian_sums ? 1U : 0U));
+  put_big_endian(header, 4, kVersion);
+  put_big_endian(header, 8, page_bytes);
+  header.replace(16, 8, frame.substr(8, 8));
+  const Sum frame_content = subtract(sum_at(frame, 16), frame.substr(kFrameHeaderBytes), big_endian_sums);
+  const Sum sum = subtract(frame_content, frame.substr(0, 8), big_endian_sums);
+  // What the count of rounds must be, so that the sums at it are right.
+  const base::BytesView known = header;
+  const Sum after = subtract(sum, known.substr(16, 8), big_endian_sums);
+  const Sum before = add({}, known.substr(0, 8), big_endian_sums);
+  if (after.first != before.first + word(header, 8, big_endian_sums) + before.second) return {};
+  const std::uint32_t rounds_word = after.second - before.second - after.first;
+  const std::uint32_t rounds = big_endian_sums ? rounds_word : __builtin_bswap32(rounds_word);
+  if (rounds > kRoundsMax) return {};
+  put_big_endian(header, 12, rounds);
+  put_big_endian(header, 24, sum.first);
+  put_big_endian(header, 28, sum.second);
+  return header;
+}
 
 class Log {
  public:
@@ -47,6 +97,16 @@ class Log {
     return unreadable_ ? LogDamage() : damage_;
   }
 
+  base::Bytes restored_header(std::uint32_t page_bytes) {
+    base::Bytes header;
+    if (size_ < kHeaderBytes || !read_(0, kHeaderBytes, header) || take_header(header)) return {};
+    page_bytes_ = page_bytes;
+    if (!page_size_possible(page_bytes) || frames() == 0 || !load(0)) return {};
+    header = header_before(frame_, page_bytes, false);
+    if (header.empty()) header = header_before(frame_, page_bytes, true);
+    return header.empty() || has_later_round() ? base::Bytes() : header;
+  }
+
  private:
   enum class Round : std::uint8_t { current, earlier, none, unknown };
 
@@ -56,17 +116,9 @@ class Log {
     page_bytes_ = big_endian(header, 8);
     salts_[0] = big_endian(header, 16);
     salts_[1] = big_endian(header, 20);
-    sum_ = add({}, base::BytesView(header).substr(0, 24));
-    const bool page_possible = page_bytes_ >= 512 && page_bytes_ <= 65536 && (page_bytes_ & (page_bytes_ - 1)) == 0;
-    return (magic & ~1U) == kMagic && big_endian(header, 4) == kVersion && page_possible && sum_ == sum_at(header, 24);
-  }
-
-  [[nodiscard]] Sum add(Sum sum, base::BytesView bytes) const {
-    for (std::size_t at = 0; at + 8 <= bytes.size(); at += 8) {
-      sum.first += (big_endian_sums_ ? big_endian(bytes, at) : little_endian(bytes, at)) + sum.second;
-      sum.second += (big_endian_sums_ ? big_endian(bytes, at + 4) : little_endian(bytes, at + 4)) + sum.first;
-    }
-    return sum;
+    sum_ = add({}, base::BytesView(header).substr(0, 24), big_endian_sums_);
+    return (magic & ~1U) == kMagic && big_endian(header, 4) == kVersion && page_size_possible(page_bytes_) &&
+           sum_ == sum_at(header, 24);
   }
 
   [[nodiscard]] std::uint64_t frame_bytes() const { return kFrameHeaderBytes + page_bytes_; }
@@ -80,7 +132,18 @@ class Log {
 
   [[nodiscard]] Sum sum_of_frame(Sum before) const {
     const base::BytesView bytes = frame_;
-    return add(add(before, bytes.substr(0, 8)), bytes.substr(kFrameHeaderBytes));
+    return add(add(before, bytes.substr(0, 8), big_endian_sums_), bytes.substr(kFrameHeaderBytes), big_endian_sums_);
+  }
+
+  // Than the first frame's. Then nothing of the last round was committed, and what it left of the one before has gaps.
+  [[nodiscard]] bool has_later_round() {
+    const std::uint32_t first = big_endian(frame_, 8);
+    for (std::uint64_t frame = 1; frame < frames(); ++frame) {
+      if (!load(frame)) return true;
+      const std::uint32_t rounds_later = big_endian(frame_, 8) - first;
+      if (rounds_later >= 1 && rounds_later <= kRoundsMax) return true;
+    }
+    return false;
   }
 
   [[nodiscard]] Round round() const {
@@ -159,5 +222,9 @@ class Log {
 }  // namespace
 
 LogDamage judge_log(std::uint64_t size, const ReadLog& read) { return Log(size, read).judge(); }
+
+base::Bytes restored_header(std::uint64_t size, std::uint32_t page_bytes, const ReadLog& read) {
+  return Log(size, read).restored_header(page_bytes);
+}
 
 }  // namespace sqlite

@@ -12,7 +12,10 @@
 //   (2) Where a part did not reach the disk stands what stood there before: nothing, or a frame of an earlier round of
 //   the same file, whose first salt is smaller. A frame's salts lie in one sector. Any other salts before the last
 //   frame of this round are damage; so are zeros before a frame of an earlier round.
-//   (3) A header that does not fit its own sum, with anything behind it, is damage.
+//   (3) A header that does not fit its own sum, with anything behind it, is damage. It can be made anew as long as the
+//   first frame is whole: sums can be reckoned backwards, a frame has the header's salts, and only the count of rounds
+//   stands nowhere else. Two sums give that one number: what is left of them, and a count that is possible, say whether
+//   the frame is whole; rows and catalog have CRCs of their own.
 // What it cannot see: damage in the last transaction; and in the last but one's only frame, when that was zeroed where
 // the file had not been written before, or lost the mark of a commit. That looks torn.
 #pragma once
@@ -32,5 +35,8 @@ using LogDamage = std::string;
 using ReadLog = std::function<bool(std::uint64_t offset, std::size_t count, base::Bytes& bytes)>;
 
 [[nodiscard]] LogDamage judge_log(std::uint64_t size, const ReadLog& read);
+
+// The header that the log had; "": its own is sound, or the first frame is not whole or not of the last round.
+[[nodiscard]] base::Bytes restored_header(std::uint64_t size, std::uint32_t page_bytes, const ReadLog& read);
 
 }  // namespace sqlite

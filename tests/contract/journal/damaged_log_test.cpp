@@ -8,6 +8,7 @@
 
 #include "firmware-gateway/adapters/sqlite/inspection.hpp"
 #include "firmware-gateway/adapters/sqlite/log_verdict.hpp"
+#include "firmware-gateway/journal/identity.hpp"
 #include "tests/contract/journal/fixtures.hpp"
 
 using namespace support;
@@ -27,12 +28,18 @@ base::Bytes contents(const fs::path& path) {
 
 fs::path log_of(const SqliteFixture& fixture) { return fixture.file().string() + "-wal"; }
 
-sqlite::LogDamage judge(const base::Bytes& log) {
-  return sqlite::judge_log(log.size(), [&log](std::uint64_t offset, std::size_t count, base::Bytes& bytes) {
+sqlite::ReadLog reader_of(const base::Bytes& log) {
+  return [&log](std::uint64_t offset, std::size_t count, base::Bytes& bytes) {
     if (offset + count > log.size()) return false;
     bytes = log.substr(offset, count);
     return true;
-  });
+  };
+}
+
+sqlite::LogDamage judge(const base::Bytes& log) { return sqlite::judge_log(log.size(), reader_of(log)); }
+
+base::Bytes restored(const base::Bytes& log) {
+  return sqlite::restored_header(log.size(), sqlite::kPageBytes, reader_of(log));
 }
 
 // The log after each commit of a random workload in a journal's file: transactions of one page to some dozens, and now
@@ -167,6 +174,66 @@ TEST_CASE("damaged log: damage before the last two commits is always seen, and m
   }
   CHECK(last_but_one > 100);
   CHECK(seen * 100 > last_but_one * 97);
+}
+
+TEST_CASE("damaged log: a damaged header is made anew out of the first frame, and only out of one that is whole") {
+  SeededRandom random(9);
+  std::uint64_t left_of_earlier_round = 0;
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    const auto logs = logs_of(seed);
+    for (std::size_t i = 1; i < logs.size(); ++i) {
+      const base::Bytes& log = logs[i];
+      CHECK(restored(log) == "");
+      base::Bytes damaged = log;
+      overwrite(damaged, random.below(kHeader), 1, random);
+      CHECK(restored(damaged) == log.substr(0, kHeader));
+      damaged.replace(0, kHeader, base::Bytes(kHeader, static_cast<char>(random.next())));
+      CHECK(restored(damaged) == log.substr(0, kHeader));
+      CHECK(restored(damaged.substr(0, kHeader + 4119)) == "");
+      const base::Bytes garbage_first = [&] {
+        base::Bytes bytes = damaged;
+        overwrite(bytes, kHeader + random.below(4120 - 64), 64, random);
+        return bytes;
+      }();
+      CHECK(restored(garbage_first) == "");
+      // The new round's first frame did not reach the disk, others did.
+      if (same_round(logs[i - 1], log) || commit_ends(log).front() == kHeader + 4120) continue;
+      ++left_of_earlier_round;
+      damaged.replace(kHeader, 4120, logs[i - 1].substr(kHeader, 4120));
+      CHECK(restored(damaged) == "");
+    }
+  }
+  CHECK(left_of_earlier_round > 0);
+}
+
+TEST_CASE("damaged log: behind a damaged header every row is kept under its name, and nothing is told as lost") {
+  for (std::size_t byte = 0; byte <= kHeader; ++byte) {
+    CAPTURE(byte);
+    SqliteFixture fixture;
+    const handoff::Run run = fixture.journal().opened().opening;
+    append_rows(fixture.journal(), 1, 300, 50);
+    fixture.journal().remember_acked(plain_mark(150), at_second(0));
+    REQUIRE(fixture.journal().flush().has_value());
+    append_rows(fixture.journal(), 301, 900, 25);
+    base::Bytes log = contents(log_of(fixture));
+    SeededRandom random(byte);
+    overwrite(log, byte % kHeader, byte < kHeader ? 1 : kHeader, random);
+    leave_behind(fixture, log);
+    fixture.reopen();
+    REQUIRE(fixture.journal().salvaged().has_value());
+    CHECK(fixture.journal().salvaged()->reason == "the log: its header is damaged");
+    CHECK(fixture.losses().empty());
+    CHECK(fixture.forgotten().empty());
+    CHECK(fixture.journal().opened().acked.row == Row(150));
+    for (const auto& segment : fixture.journal().opened().segments) CHECK(!segment.possible_repeat);
+    const auto rows = read_all(fixture.journal());
+    REQUIRE(rows.size() == 900);
+    for (std::uint64_t n = 1; n <= 900; ++n) {
+      CHECK(rows[n - 1].record == record_of(n));
+      CHECK(journal::identity_of(fixture.journal().opened().segments, Row(n)) ==
+            journal::Identity{run, handoff::RunIndex(n - 1)});
+    }
+  }
 }
 
 TEST_CASE("damaged log: the rows behind it are kept, and those in it are told") {
