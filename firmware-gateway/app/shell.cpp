@@ -126,13 +126,23 @@ std::string Shell::open_journal() {
       .limits = {.quota_bytes = config_.journal.quota, .reserve_bytes = config_.journal.reserve},
       .retention = config_.journal.retention,
       .vfs = {}};
-  const sqlite::JournalNeeds needs = journal_needs(platform::hasher(), *journal_random_);
+  const auto log_salvage = [](const std::string& damage) {
+    log::error("journal: damaged ({}); saving what can be read", damage);
+  };
+  sqlite::JournalNeeds needs = journal_needs(platform::hasher(), *journal_random_);
+  needs.on_salvage = log_salvage;  // at start, before the doors open
   auto opened = sqlite::JournalThread::start(
       config_.state_dir, settings, needs,
       {.post = [this](std::function<void()> work) { asio::post(io_, std::move(work)); },
        .on_failed =
            [this](journal::Error error, const std::string& detail) {
              gateway_.on_journal_failed(error, detail, platform::now());
+             wake();
+           },
+       .on_salvage =
+           [this, log_salvage](const std::string& damage) {
+             log_salvage(damage);
+             gateway_.on_journal_salvage(damage);
              wake();
            },
        .on_reopen_failed =

@@ -1,5 +1,6 @@
 """Restored disk images, swapped boxes, clones, lost and damaged journals."""
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -219,6 +220,53 @@ def test_of_a_damaged_log_nothing_is_lost_silently(make_rig):
     refs = [event["terminal_ref"] for event in rows_of(rig)]
     assert len(refs) == len(set(refs)) > 250 and set(refs) <= told
     assert any(n["notice"] == "events_lost" for n in rig.stream.notices())
+
+
+@pytest.mark.parametrize("bytes_damaged", [range(32), range(13, 14)])
+def test_of_a_damaged_header_of_the_log_nothing_is_lost_told_or_repeated(make_rig, bytes_damaged):
+    rig = make_rig()
+    rig.tap(2)
+    rig.wait_told(100)
+    pause(rig)
+    rig.relay.set("cut")
+    rig.tap(2)
+    rig.wait_told(200)
+    for terminal in rig.terminals:
+        terminal.stop()
+    rig.gateway.kill9()
+    with open(rig.gateway.state_dir / "journal.db-wal", "r+b") as file:
+        header = bytearray(file.read(32))
+        for at in bytes_damaged:
+            header[at] ^= 0x55
+        file.seek(0)
+        file.write(header)
+    rig.begin(rig.gateway)
+    rig.relay.set("pass")
+    rig.tap(1)
+    rig.wait_told(50)
+    rig.settle()                             # each event once, in order
+    assert "damaged (the log: its header is damaged)" in rig.gateway.log()
+    assert not [n for n in rig.stream.notices() if n["notice"] == "events_lost"], rig.stream.notices()
+    assert rig.stream.count("value LIKE '%possible_repeat%'") == 0
+
+
+def test_a_damaged_row_found_in_use_is_told_as_what_was_seen(make_rig):
+    rig = make_rig()
+    gateway = rig.gateway
+    assert all(gateway.submit(r.sale("T1", f"k{n:04}"))[0] == 201 for n in range(20))
+    pause_until_sent(rig)
+    gateway.terminate()
+    journal = gateway.state_dir / "journal.db"
+    journal.write_bytes(journal.read_bytes().replace(b"k0005", b"k0!05"))
+    rig.begin(gateway)                       # what is in the stream is not looked at now
+    status, body = gateway.submit(r.sale("T1", "k0005"))
+    assert (status, body["error"]["code"]) == (503, "storage")
+    assert "disk" not in body["error"]["message"]
+    r.wait_for("the salvage", lambda: "set aside" in gateway.log())
+    assert re.search(r"journal: damaged \(row \d+: its CRC differs\); saving what can be read", gateway.log())
+    assert "disk" not in gateway.log()
+    r.wait_for("the journal is open", lambda: gateway.status()["journal"]["state"] == "open")
+    assert gateway.submit(r.sale("T1", "k0006"))[0] == 200
 
 
 def pause_until_sent(rig):

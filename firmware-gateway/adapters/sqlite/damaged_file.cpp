@@ -5,6 +5,7 @@
 #include "firmware-gateway/adapters/sqlite/journal_file.hpp"
 #include "firmware-gateway/adapters/sqlite/log_file.hpp"
 #include "firmware-gateway/journal/crc32c.hpp"
+#include "firmware-gateway/journal/duplicate_index.hpp"
 
 namespace sqlite {
 
@@ -18,6 +19,19 @@ namespace {
 constexpr std::uint64_t kSingleSeeksMax = 4096;
 // Beyond this nothing is sought: no journal ever had so many rows.
 constexpr std::uint64_t kSeekSpanMax = 1ULL << 33U;
+// More rows than any journal holds: a tree that seems to have them goes round in circles.
+constexpr std::uint64_t kUnsoundMax = journal::kIndexRowsMax;
+
+// 0: nothing is known of it.
+Row last_sent(const Database& database) {
+  Statement sent(database, "SELECT at, crc, value FROM catalog WHERE kind = ?1 ORDER BY at DESC");
+  sent.bind(1, static_cast<std::int64_t>(journal::Kind::sent));
+  while (sent.step() == SQLITE_ROW) {
+    const journal::Entry entry{journal::Kind::sent, sent.number(0), sent.text(2)};
+    if (sent.number(1) == journal::entry_crc(entry)) return Row(entry.at);
+  }
+  return Row(0);
+}
 
 }  // namespace
 
@@ -35,6 +49,7 @@ journal::Readable DamagedFile::examine() {
     // Else SQLite refuses to look at a file that is shorter than its header says.
     static_cast<void>(database_.run("PRAGMA writable_schema = ON"));
     readable.catalog = read_catalog(database_, &sound);
+    if (readable.catalog.base) base_ = readable.catalog.base->row;
     scan_ = Statement(database_, "SELECT row, key_hash, crc, record FROM rows WHERE row >= ?1 ORDER BY row");
     point_ = Statement(database_, "SELECT row, key_hash, crc, record FROM rows WHERE row = ?1");
     follow_tree();
@@ -43,8 +58,13 @@ journal::Readable DamagedFile::examine() {
   if (end_ && rows_.empty() && last_seen_ == Row(0) && !sound) end_.reset();
   // Then the tree ends at the damage, whatever stands behind it.
   if (!judge_log_file(wal_of(path_), log_header).empty()) end_.reset();
-  if (holes_ || !end_) carve(readable.catalog);
-  if (readable.catalog.base && end_) end_ = std::max(*end_, readable.catalog.base->row);
+  if (end_) {
+    const Row acked = readable.catalog.acked ? readable.catalog.acked->row : Row(0);
+    const Row was_there = std::max({base_, acked, last_sent(database_)});
+    holes_ = holes_ || was_there > *end_;
+    end_ = std::max(*end_, was_there);
+  }
+  if (holes_ || !end_) carve();
   readable.rows = rows_;
   readable.end = end_;
   readable.begins_with_first = first_seen_ && !rows_.empty() && rows_.front().first == *first_seen_;
@@ -56,25 +76,36 @@ void DamagedFile::follow_tree() {
   while (from) {
     const int status = scan(*from);
     if (status == SQLITE_DONE) {
-      end_ = last_seen_;
+      if (!astray_) end_ = last_seen_;
       return;
     }
     holes_ = true;
+    if (unsound_ > kUnsoundMax) return;
     from = beyond(std::max(last_seen_.next(), *from));
   }
 }
 
 int DamagedFile::scan(Row from) {
+  if (from > last_seen_) {
+    astray_ = astray_ || from - last_seen_ > 2;  // one row that cannot be read is passed over, and no more
+    last_seen_ = from - 1;
+  }
   scan_.bind(1, from.value());
   int status = scan_.step();
   for (; status == SQLITE_ROW; status = scan_.step()) {
     const Row row(scan_.number(0));
-    if (row <= last_seen_) break;  // a tree that leads back into itself
-    if (last_seen_ == Row(0) && !holes_) first_seen_ = row;
-    last_seen_ = row;
     const bool sound = journal::row_crc(row.value(), scan_.number(1), scan_.bytes(3)) == scan_.number(2);
-    if (sound) add(row);
-    holes_ = holes_ || !sound;
+    if (!sound) {
+      holes_ = true;
+      last_seen_ = last_seen_.next();
+      if (++unsound_ > kUnsoundMax) break;
+      continue;
+    }
+    astray_ = row <= (rows_.empty() ? base_ : rows_.back().last);
+    if (astray_) break;
+    if (rows_.empty() && !holes_) first_seen_ = row;
+    last_seen_ = row;
+    add(row);
   }
   scan_.reset();
   return status == SQLITE_ROW ? SQLITE_CORRUPT : status;
@@ -107,11 +138,10 @@ std::optional<Row> DamagedFile::beyond(Row failed) {
   return high;
 }
 
-void DamagedFile::carve(const journal::Catalog& catalog) {
-  const Row base = catalog.base ? catalog.base->row : Row(0);
+void DamagedFile::carve() {
   // Those that the tree gives, too: in a leaf that is damaged a scan may pass rows that a search then misses.
   std::vector<RowRange> found;
-  for (const Row row : carver_->carve([base](Row one) { return one > base; })) {
+  for (const Row row : look_at_pages()) {
     if (!has(row)) found.push_back({row, row});
   }
   rows_.insert(rows_.end(), found.begin(), found.end());
@@ -128,6 +158,11 @@ void DamagedFile::carve(const journal::Catalog& catalog) {
   // Rows behind the end that the tree told were never committed.
   while (end_ && !rows_.empty() && rows_.back().first > *end_) rows_.pop_back();
   if (end_ && !rows_.empty()) rows_.back().last = std::min(rows_.back().last, *end_);
+}
+
+std::vector<Row> DamagedFile::look_at_pages() {
+  carved_ = true;
+  return carver_->carve([this](Row row) { return row > base_; });
 }
 
 void DamagedFile::add(Row row) {
@@ -152,7 +187,9 @@ std::optional<FoundRow> DamagedFile::row(Row row) {
     point_.reset();
     if (sound) return found;
   }
-  return carver_ ? carver_->row(row) : std::nullopt;
+  // A scan came past it, and a search does not: a number in an inner page is damaged.
+  if (!carved_) static_cast<void>(look_at_pages());
+  return carver_->row(row);
 }
 
 }  // namespace sqlite

@@ -70,7 +70,7 @@ void check_rows(const Database& database, const journal::Catalog& catalog, Verif
     const journal::Row row(all.number(0));
     if (row > report.next) note(report, fmt::format("rows {} to {} are missing", report.next.value(), row.value() - 1));
     if (journal::row_crc(row.value(), all.number(1), all.bytes(3)) != all.number(2)) {
-      note(report, fmt::format("row {}: its CRC differs", row.value()));
+      note(report, crc_differs(row));
     }
     ++report.rows;
     report.next = row.next();
@@ -117,7 +117,7 @@ base::Result<std::uint64_t, OpenError> export_rows(const std::filesystem::path& 
   for (; status == SQLITE_ROW; status = all.step()) {
     const journal::Row row(all.number(0));
     if (journal::row_crc(row.value(), all.number(1), all.bytes(3)) != all.number(2)) {
-      return base::fail(OpenError{OpenFault::damaged, fmt::format("row {}: its CRC differs", row.value())});
+      return base::fail(OpenError{OpenFault::damaged, crc_differs(row)});
     }
     const auto place = journal::answered_place(catalog.answered, row).value_or(journal::AnsweredPlace{});
     sink({row, place.epoch, place.seq, row <= acked, all.bytes(3)});

@@ -28,6 +28,10 @@ base::Result<std::unique_ptr<JournalThread>, OpenError> JournalThread::start(con
     self->opened_ = self->journal_->opened();
     self->salvaged_ = self->journal_->salvaged();
   }
+  // Not earlier: the loop hears only of what comes after start().
+  self->needs_.on_salvage = [&callbacks = self->callbacks_](const std::string& damage) {
+    callbacks.post([on_salvage = callbacks.on_salvage, damage] { on_salvage(damage); });
+  };
   self->thread_ = std::thread([thread = self.get()] { thread->run(); });
   return self;
 }
@@ -184,7 +188,7 @@ void JournalThread::perform(const Request& request) {
 }
 
 void JournalThread::close_failed(Error error) {
-  salvage_ = error == Error::damaged;
+  damage_ = error == Error::damaged ? journal_->failure() : "";
   callbacks_.post(
       [on_failed = callbacks_.on_failed, error, detail = journal_->failure()] { on_failed(error, detail); });
   journal_.reset();
@@ -200,11 +204,11 @@ std::optional<OpenError> JournalThread::open() {
     if (!folder) return folder.error();
     folder_.emplace(std::move(*folder));
   }
-  const SqliteJournal::OpenOptions options{wall_clock(), salvage_, read_errors_ >= kReadErrorsMax};
+  const SqliteJournal::OpenOptions options{wall_clock(), damage_, read_errors_ >= kReadErrorsMax};
   auto opened = SqliteJournal::open(*folder_, settings_, needs_, options);
   if (!opened) return opened.error();
   journal_ = std::move(*opened);
-  salvage_ = false;
+  damage_.clear();
   read_errors_ = 0;
   reopen_after_ = kReopenFirst;
   const std::scoped_lock lock(mutex_);

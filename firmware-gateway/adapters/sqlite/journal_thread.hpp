@@ -45,6 +45,8 @@ class JournalThread {
     std::function<void(std::function<void()>)> post;
     // The journal has failed; everything is answered with an error until on_reopened. Posted.
     std::function<void(journal::Error, const std::string& detail)> on_failed;
+    // It is damaged, and a salvage begins; on_reopened or on_reopen_failed follows. Posted.
+    std::function<void(const std::string& damage)> on_salvage;
     // An attempt to open it anew has failed; the next follows. Posted.
     std::function<void(const OpenError&)> on_reopen_failed;
     // It is open again: begin anew from this state. Posted.
@@ -126,7 +128,7 @@ class JournalThread {
   std::optional<StateFolder> folder_;
   std::unique_ptr<SqliteJournal> journal_;
   std::uint64_t generation_ = 0;
-  bool salvage_ = false;
+  std::string damage_;  // found in use: it must be salvaged
   int read_errors_ = 0;
   std::chrono::milliseconds reopen_after_ = kReopenFirst;
   std::chrono::steady_clock::time_point reopen_at_;

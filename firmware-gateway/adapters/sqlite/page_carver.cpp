@@ -150,11 +150,12 @@ void PageCarver::carve_page(bool in_wal, std::uint64_t offset, const std::functi
   if (!load(in_wal, offset, page)) return;
   const std::size_t header = !in_wal && offset == 0 ? kFileHeaderBytes : 0;
   if (page[header] != kTableLeaf) return;
-  const std::uint64_t cells =
-      std::min<std::uint64_t>(big_endian(base::BytesView(page).substr(header + 3, 2)), (page_bytes_ - header - 8) / 2);
-  for (std::uint64_t i = 0; i < cells; ++i) {
+  const std::uint64_t cells = big_endian(base::BytesView(page).substr(header + 3, 2));
+  for (std::uint64_t i = 0; i < (page_bytes_ - header - 8) / 2; ++i) {
     const auto at = static_cast<std::uint32_t>(big_endian(base::BytesView(page).substr(header + 8 + 2 * i, 2)));
     const auto found = cell(page, at);
+    // The count may be damaged: as long as rows are found behind it, they are rows.
+    if (!found && i >= cells) break;
     if (found && wanted(found->row)) places_.push_back({found->row, in_wal, offset, at});
   }
 }

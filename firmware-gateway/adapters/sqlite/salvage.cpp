@@ -150,6 +150,7 @@ base::Result<void, OpenError> build(const StateFolder& folder, const JournalSett
 base::Result<Salvaged, OpenError> salvage_set_aside(const StateFolder& folder, const JournalSettings& settings,
                                                     const JournalNeeds& needs, base::UtcTime now,
                                                     const fs::path& set_aside, Salvaged salvaged) {
+  needs.on_salvage(salvaged.reason);
   DamagedFile source(set_aside, settings.vfs);
   journal::Readable readable = source.examine();
   salvaged.set_aside = set_aside.filename().string();

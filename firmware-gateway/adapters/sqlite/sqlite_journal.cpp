@@ -30,6 +30,9 @@ std::int64_t kind_number(Kind kind) { return static_cast<std::int64_t>(kind); }
 
 }  // namespace
 
+std::string crc_differs(Row row) { return fmt::format("row {}: its CRC differs", row.value()); }
+std::string row_is_missing(Row row) { return fmt::format("row {} is missing", row.value()); }
+
 // --- opening -------------------------------------------------------------------------------------
 
 SqliteJournal::SqliteJournal(const StateFolder& folder, const JournalSettings& settings, const JournalNeeds& needs)
@@ -52,7 +55,7 @@ base::Result<std::unique_ptr<SqliteJournal>, OpenError> SqliteJournal::open(cons
   auto made = ensure_journal(folder, settings, needs, options.now);
   if (!made) return base::fail(made.error());
   salvaged = std::move(*made);
-  std::string reason = options.salvage ? "damage found in use" : "";
+  std::string reason = options.damage;
   for (bool last_try = false;; last_try = true) {
     if (!reason.empty()) {
       auto done = salvage_journal(folder, settings, needs, options.now, reason);
@@ -89,9 +92,9 @@ base::Result<void, OpenError> SqliteJournal::load(const OpenOptions& options) {
   page_bytes_ = std::stoull("0" + database_.value("PRAGMA page_size", &status));
   if (status != SQLITE_OK) return base::fail(open_error(status, database_, "page_size"));
   if (auto loaded = load_catalog(); !loaded) return loaded;
-  if (auto loaded = load_rows(options); !loaded) return loaded;
   last_sent_ = Row(std::stoull("0" + database_.value("SELECT max(at) FROM catalog WHERE kind = 9", &status)));
   if (status != SQLITE_OK) return base::fail(open_error(status, database_, "reading times"));
+  if (auto loaded = load_rows(options); !loaded) return loaded;
   set_opened();
   recover_disk();
   return {};
@@ -157,9 +160,7 @@ base::Result<void, OpenError> SqliteJournal::load_catalog() {
 
 // Every row is looked at: that they follow each other, and, for those that are not in the stream yet, their CRC.
 base::Result<void, OpenError> SqliteJournal::load_rows(const OpenOptions& options) {
-  const auto damaged = [](Row row) {
-    return base::fail(OpenError{OpenFault::damaged, fmt::format("row {} is damaged or missing", row.value())});
-  };
+  const auto damaged = [](std::string what) { return base::fail(OpenError{OpenFault::damaged, std::move(what)}); };
   oldest_ = base_.row.next();
   next_ = oldest_;
   Statement scan(database_, "SELECT row, key_hash, crc, CASE WHEN row > ?1 THEN record END FROM rows ORDER BY row");
@@ -167,9 +168,9 @@ base::Result<void, OpenError> SqliteJournal::load_rows(const OpenOptions& option
   int status = scan.step();
   for (; status == SQLITE_ROW; status = scan.step()) {
     const Row row(scan.number(0));
-    if (row != next_) return damaged(next_);
+    if (row != next_) return damaged(row_is_missing(next_));
     if (row > acked_.row && journal::row_crc(row.value(), scan.number(1), scan.bytes(3)) != scan.number(2)) {
-      return damaged(row);
+      return damaged(crc_differs(row));
     }
     if (index_.size() == index_.rows_max()) break;
     index_.insert(scan.number(1), row);
@@ -184,8 +185,9 @@ base::Result<void, OpenError> SqliteJournal::load_rows(const OpenOptions& option
     return base::fail(error);
   }
   const bool named = next_ == oldest_ || journal::segment_at(segments_, oldest_) != nullptr;
-  if (!named || acked_.row >= next_)
-    return base::fail(OpenError{OpenFault::damaged, "the catalog does not fit the rows"});
+  if (!named) return damaged("the catalog does not fit the rows");
+  if (const Row was_there = std::max(acked_.row, last_sent_); was_there >= next_)
+    return damaged(row_is_missing(was_there));
   return {};
 }
 
@@ -292,14 +294,14 @@ base::Result<std::vector<journal::Candidate>, Error> SqliteJournal::candidates(c
 base::Result<std::optional<base::Bytes>, Error> SqliteJournal::row_with(Row row, std::uint64_t key_hash) {
   Statement& select = statements_.select_row.bind(1, row.value());
   const int status = select.step();
-  if (status == SQLITE_DONE) return base::fail(fail_damaged("an indexed row is missing"));
+  if (status == SQLITE_DONE) return base::fail(fail_damaged(row_is_missing(row)));
   if (status != SQLITE_ROW) return base::fail(fail(status, "reading a row"));
   const base::BytesView record = select.bytes(3);
   const bool sound = journal::row_crc(row.value(), select.number(1), record) == select.number(2);
   std::optional<base::Bytes> found;
   if (select.number(1) == key_hash) found = base::Bytes(record);
   select.reset();
-  if (!sound) return base::fail(fail_damaged("a row's CRC differs"));
+  if (!sound) return base::fail(fail_damaged(crc_differs(row)));
   return found;
 }
 
@@ -363,11 +365,10 @@ base::Result<std::vector<journal::StoredRow>, Error> SqliteJournal::read(Row fro
     const base::BytesView record = select.bytes(3);
     bytes += record.size();
     if (!rows.empty() && bytes > max_bytes) break;
-    const bool sound = select.number(0) == expected.value() &&
-                       journal::row_crc(expected.value(), select.number(1), record) == select.number(2);
-    if (!sound) {
+    const bool missing = select.number(0) != expected.value();
+    if (missing || journal::row_crc(expected.value(), select.number(1), record) != select.number(2)) {
       select.reset();
-      return base::fail(fail_damaged("a row's CRC differs, or it is missing"));
+      return base::fail(fail_damaged(missing ? row_is_missing(expected) : crc_differs(expected)));
     }
     rows.push_back({expected, base::Bytes(record)});
     ++expected;
@@ -375,7 +376,7 @@ base::Result<std::vector<journal::StoredRow>, Error> SqliteJournal::read(Row fro
   if (status == SQLITE_ROW) select.reset();
   if (status != SQLITE_ROW && status != SQLITE_DONE) return base::fail(fail(status, "reading rows"));
   const bool ends_early = status == SQLITE_DONE && rows.size() < max_rows && expected < next_;
-  if (ends_early) return base::fail(fail_damaged("rows are missing"));
+  if (ends_early) return base::fail(fail_damaged(row_is_missing(expected)));
   return rows;
 }
 

@@ -78,7 +78,13 @@ struct JournalNeeds {
     return std::optional<journal::RecordKey>();
   };
   journal::ForgottenNoticeMaker make_forgotten_notice = [](const journal::Forgotten&) { return base::Bytes(); };
+  // A salvage begins: it takes from moments to minutes. For people: what was found damaged.
+  std::function<void(const std::string& damage)> on_salvage = [](const std::string&) {};
 };
+
+// In whose words damage is told.
+[[nodiscard]] std::string crc_differs(journal::Row row);
+[[nodiscard]] std::string row_is_missing(journal::Row row);
 
 // A salvage that opening had to do.
 struct Salvaged {
@@ -96,8 +102,8 @@ class SqliteJournal final : public journal::Journal {
  public:
   struct OpenOptions {
     base::UtcTime now;
-    // Salvage even when the file opens well: its damage was found in use.
-    bool salvage = false;
+    // What was found damaged in use: salvage even when the file opens well. "": nothing was.
+    std::string damage{};
     // Take sectors that cannot be read for damage, not for a passing fault.
     bool salvage_read_errors = false;
   };

@@ -96,11 +96,10 @@ base::Result<std::uint64_t, Error> SqliteJournal::trim_through(Row through) {
   for (; status == SQLITE_ROW && bytes < kTrimBytesMax; status = select.step()) {
     const Row row(select.number(0));
     const base::BytesView record = select.bytes(3);
-    const bool sound = row == base.row.next() && row <= through &&
-                       journal::row_crc(row.value(), select.number(1), record) == select.number(2);
-    if (!sound) {
+    const bool missing = row != base.row.next() || row > through;
+    if (missing || journal::row_crc(row.value(), select.number(1), record) != select.number(2)) {
       select.reset();
-      return base::fail(fail_damaged("a row's CRC differs, or it is missing"));
+      return base::fail(fail_damaged(missing ? row_is_missing(base.row.next()) : crc_differs(row)));
     }
     base = journal::advance(needs_.hasher, base, epoch_, *journal::segment_at(segments_, row), record);
     hashes.push_back(select.number(1));
@@ -108,7 +107,7 @@ base::Result<std::uint64_t, Error> SqliteJournal::trim_through(Row through) {
   }
   if (status == SQLITE_ROW) select.reset();
   if (status != SQLITE_ROW && status != SQLITE_DONE) return base::fail(fail(status, "reading rows to trim"));
-  if (hashes.empty()) return base::fail(fail_damaged("rows are missing"));
+  if (hashes.empty()) return base::fail(fail_damaged(row_is_missing(oldest_)));
   // The next row may be the epoch's first: its chain begins there.
   if (base.row.next() == epoch_.first_row) base.epoch_digest = handoff::chain_start(needs_.hasher, epoch_.epoch);
 

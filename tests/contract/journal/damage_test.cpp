@@ -43,6 +43,46 @@ std::vector<fs::path> set_aside(const SqliteFixture& fixture) {
   return files;
 }
 
+// Everywhere: pages that are not used any more may have it, too.
+void replace_all(const fs::path& path, const base::Bytes& before, const base::Bytes& after) {
+  REQUIRE(before.size() == after.size());
+  const base::Bytes file = contents(path);
+  REQUIRE(file.find(before) != base::Bytes::npos);
+  for (std::size_t at = file.find(before); at != base::Bytes::npos; at = file.find(before, at + 1)) {
+    overwrite(path, at, after);
+  }
+}
+
+// Writes these two bytes over a row's number in its cell; it must be one of two bytes.
+void overwrite_number(const fs::path& path, std::uint64_t row, const base::Bytes& bytes) {
+  const base::Bytes file = contents(path);
+  const base::Bytes number{static_cast<char>(0x80U | (row >> 7U)), static_cast<char>(row & 0x7FU)};
+  const base::Bytes text = "record " + std::to_string(row) + ".";
+  int found = 0;
+  for (std::size_t at = file.find(text); at != base::Bytes::npos; at = file.find(text, at + 1), ++found) {
+    const std::size_t number_at = file.rfind(number, at);
+    // Behind it: how many bytes the row's head has, and that the number stands in its place.
+    REQUIRE(at - number_at < 32);
+    REQUIRE(file[number_at + 3] == '\0');
+    overwrite(path, number_at, bytes);
+  }
+  REQUIRE(found > 0);
+}
+
+std::size_t inner_page(const base::Bytes& file) {
+  for (std::size_t at = kPage; at + kPage <= file.size(); at += kPage) {
+    if (file[at] == 0x05) return at;
+  }
+  FAIL("no inner page");
+  return 0;
+}
+
+std::size_t number_at(const base::Bytes& file, std::size_t at, std::size_t count) {
+  std::size_t value = 0;
+  for (const char c : file.substr(at, count)) value = (value << 8U) | static_cast<std::uint8_t>(c);
+  return value;
+}
+
 // Pages of the file that are leaves of the rows table (none of the catalog's: those are index leaves).
 std::vector<std::size_t> row_leaves(const base::Bytes& file) {
   std::vector<std::size_t> pages;
@@ -163,6 +203,176 @@ TEST_CASE("damage: a broken page of the tree is skipped in both directions, and 
     CHECK(checked.notices <= 2);
     check_goes_on(fixture);
   }
+}
+
+TEST_CASE("damage: a row whose number is damaged is told as lost, and no row that never was") {
+  for (const std::uint64_t row : {std::uint64_t{130}, std::uint64_t{777}, std::uint64_t{1999}, std::uint64_t{2000}}) {
+    // 15348, and 128.
+    for (const base::Bytes& number : {base::Bytes("\xF7\x74"), base::Bytes("\x81\0", 2)}) {
+      CAPTURE(row);
+      CAPTURE(number.size());
+      SqliteFixture fixture;
+      const auto run = fill(fixture, 2000);
+      overwrite_number(fixture.file(), row, number);
+      fixture.reopen();
+      REQUIRE(fixture.journal().salvaged().has_value());
+      const auto checked = check_salvaged(fixture, run);
+      CHECK(checked.events == 1999);
+      CHECK(checked.notices == 1);
+      REQUIRE(fixture.losses().size() == 1);
+      CHECK(fixture.losses()[0].first == Row(row));
+      CHECK(fixture.losses()[0].last == Row(row));
+      check_goes_on(fixture);
+    }
+  }
+}
+
+TEST_CASE("damage: the last rows, when their bytes are damaged, are told as lost") {
+  for (const std::uint64_t damaged : {std::uint64_t{1}, std::uint64_t{2}, std::uint64_t{40}}) {
+    CAPTURE(damaged);
+    SqliteFixture fixture;
+    const auto run = fill(fixture, 2000);
+    for (std::uint64_t row = 2001 - damaged; row <= 2000; ++row) {
+      const base::Bytes text = "record " + std::to_string(row) + ".";
+      replace_all(fixture.file(), text, text.substr(0, 11) + "!");
+    }
+    fixture.reopen();
+    CHECK(check_salvaged(fixture, run).events == 2000 - damaged);
+    REQUIRE(fixture.losses().size() == 1);
+    CHECK(fixture.losses()[0].first == Row(2001 - damaged));
+    CHECK(fixture.losses()[0].last == Row(2000));
+    check_goes_on(fixture);
+  }
+}
+
+TEST_CASE("damage: the last row is told as lost when only a part of it can be reached") {
+  SqliteFixture fixture;
+  const auto run = fixture.journal().opened().opening;
+  append_rows(fixture.journal(), 1, 100);
+  journal::AppendItem item = item_of(101);
+  item.record += base::Bytes(10'000, '.');
+  REQUIRE(fixture.journal().append({&item, 1}).has_value());
+  fixture.close();
+  // The page that begins with the number of the next one that it goes on in.
+  const base::Bytes file = contents(fixture.file());
+  std::size_t page = kPage;
+  while (number_at(file, page, 4) == 0 || file.substr(page + 4, kPage - 4) != base::Bytes(kPage - 4, '.'))
+    page += kPage;
+  overwrite(fixture.file(), page, "\xFF\xFF\xFF\xFF");
+  fixture.reopen();
+  REQUIRE(fixture.journal().salvaged().has_value());
+  CHECK(check_salvaged(fixture, run).events == 100);
+  REQUIRE(fixture.losses().size() == 1);
+  CHECK(fixture.losses()[0].first == Row(101));
+  CHECK(fixture.losses()[0].last == Row(101));
+}
+
+TEST_CASE("damage: rows behind a tree that leads back into itself are kept, and its end is not taken for theirs") {
+  SqliteFixture fixture;
+  const auto run = fill(fixture, 3000);
+  const base::Bytes file = contents(fixture.file());
+  const std::size_t page = inner_page(file);
+  // The last child, behind which the first follows now.
+  overwrite(fixture.file(), page + 8, file.substr(page + number_at(file, page + 12, 2), 4));
+  fixture.reopen();
+  REQUIRE(fixture.journal().salvaged().has_value());
+  CHECK(check_salvaged(fixture, run).events == 3000);
+  REQUIRE(fixture.losses().size() == 1);
+  CHECK(fixture.losses()[0].first == Row(3001));
+  CHECK(!fixture.losses()[0].last.has_value());
+  check_goes_on(fixture);
+}
+
+TEST_CASE("damage: a number in an inner page is not taken for the end, when nothing behind it is found") {
+  SqliteFixture fixture;
+  const auto run = fill(fixture, 3000);
+  const base::Bytes file = contents(fixture.file());
+  const std::size_t page = inner_page(file);
+  // The last but one child cannot be followed, and ends with 16383, behind the rows of the last.
+  const std::size_t cells = number_at(file, page + 3, 2);
+  const std::size_t at = page + number_at(file, page + 12 + 2 * (cells - 1), 2);
+  overwrite(fixture.file(), at, "\xFF\xFF\xFF\xFF\xFF\x7F");
+  fixture.reopen();
+  REQUIRE(fixture.journal().salvaged().has_value());
+  CHECK(check_salvaged(fixture, run).events == 3000);
+  REQUIRE(fixture.losses().size() == 1);
+  CHECK(fixture.losses()[0].first == Row(3001));
+  CHECK(!fixture.losses()[0].last.has_value());
+  check_goes_on(fixture);
+}
+
+TEST_CASE("damage: a tree that leads to rows that were trimmed gives none of them") {
+  SqliteFixture fixture;
+  const auto run = fixture.journal().opened().opening;
+  append_rows(fixture.journal(), 1, 3000, 500);
+  fixture.journal().remember_acked(mark_at(2000, fixture.journal().opened().epoch, {{run, Row(1), {}}}), at_second(0));
+  while (fixture.journal().trim(at_second(1'000'000))->more) {
+  }
+  fixture.close();
+  const base::Bytes file = contents(fixture.file());
+  const std::size_t page = inner_page(file);
+  const std::size_t trimmed = file.find("record 500.") / kPage + 1;
+  REQUIRE(trimmed > 1);
+  const std::size_t first_child = page + number_at(file, page + 12, 2);
+  overwrite(fixture.file(), first_child,
+            base::Bytes{'\0', '\0', static_cast<char>(trimmed >> 8U), static_cast<char>(trimmed)});
+  fixture.reopen();
+  REQUIRE(fixture.journal().salvaged().has_value());
+  CHECK(check_salvaged(fixture, run).events == 1000);
+  CHECK(fixture.losses().empty());
+  check_goes_on(fixture);
+}
+
+TEST_CASE("damage: rows that a search cannot find any more, but a scan does, are kept") {
+  SqliteFixture fixture;
+  const auto run = fill(fixture, 3000);
+  const base::Bytes file = contents(fixture.file());
+  const std::size_t page = inner_page(file);
+  // The number that the tenth child ends with: greater than any row, so that those of the next are sought in it.
+  const std::size_t at = page + number_at(file, page + 12 + 2 * 9, 2) + 4;
+  const std::size_t last = (number_at(file, at, 1) & 0x7FU) << 7U | number_at(file, at + 1, 1);
+  overwrite(fixture.file(), at, "\xFF\x7F");
+  fixture.reopen();
+  REQUIRE(!fixture.journal().salvaged());
+  const auto read = fixture.journal().read(Row(last + 2), 10, 1U << 20U);
+  REQUIRE(!read);
+  CHECK(read.error() == journal::Error::damaged);
+  const std::string missing = "row " + std::to_string(last + 2) + " is missing";
+  CHECK(fixture.journal().failure() == missing);
+  fixture.reopen({.now = at_second(0), .damage = missing});
+  CHECK(fixture.journal().salvaged()->reason == missing);
+  CHECK(check_salvaged(fixture, run).events == 3000);
+  CHECK(fixture.losses().empty());
+  check_goes_on(fixture);
+}
+
+TEST_CASE("damage: a last row that was sent and is not there any more is missed, and found or told as lost") {
+  SqliteFixture fixture;
+  const auto run = fixture.journal().opened().opening;
+  append_rows(fixture.journal(), 1, 2000, 500);
+  fixture.journal().remember_sent(Row(2000), at_second(0));
+  REQUIRE(fixture.journal().flush().has_value());
+  fixture.close();
+  const base::Bytes file = contents(fixture.file());
+  for (const std::size_t page : row_leaves(file)) {
+    // How many rows the leaf has.
+    const auto rows = static_cast<char>(file[page + 4] - 1);
+    if (file.substr(page, kPage).find("record 2000.") != base::Bytes::npos) overwrite(fixture.file(), page + 4, {rows});
+  }
+  bool bytes_damaged = false;
+  SUBCASE("its bytes are whole") {}
+  SUBCASE("its bytes are damaged, too") {
+    bytes_damaged = true;
+    replace_all(fixture.file(), "record 2000.", "record 2000!");
+  }
+  fixture.reopen();
+  REQUIRE(fixture.journal().salvaged().has_value());
+  CHECK(fixture.journal().salvaged()->reason == "row 2000 is missing");
+  CHECK(check_salvaged(fixture, run).events == (bytes_damaged ? 1999 : 2000));
+  REQUIRE(fixture.losses().size() == (bytes_damaged ? 1 : 0));
+  if (!bytes_damaged) return;
+  CHECK(fixture.losses()[0].first == Row(2000));
+  CHECK(fixture.losses()[0].last == Row(2000));
 }
 
 TEST_CASE("damage: without the tree's inner pages, rows are found page by page") {
@@ -339,7 +549,7 @@ TEST_CASE("damage: a hole among committed rows is no loss") {
   const auto run = fill(fixture, 1000, 900);
   const std::size_t at = contents(fixture.file()).find("record 500.");
   overwrite(fixture.file(), at + 12, "!");
-  fixture.reopen({.now = at_second(0), .salvage = true});
+  fixture.reopen({.now = at_second(0), .damage = "found in use"});
   const auto checked = check_salvaged(fixture, run);
   CHECK(checked.events == 999);
   CHECK(checked.notices == 0);
@@ -359,8 +569,8 @@ TEST_CASE("damage: found in use it is answered as such, and a salvage follows") 
   CHECK(fixture.journal().read(Row(490), 100, 1U << 20U).error() == journal::Error::damaged);
   const auto item = item_of(5000);
   CHECK(fixture.journal().append({&item, 1}).error() == journal::Error::damaged);
-  CHECK(!fixture.journal().failure().empty());
-  fixture.reopen({.now = at_second(0), .salvage = true});
+  CHECK(fixture.journal().failure() == "row 500: its CRC differs");
+  fixture.reopen({.now = at_second(0), .damage = "found in use"});
   CHECK(check_salvaged(fixture, run).events == 999);
 }
 
@@ -441,7 +651,7 @@ TEST_CASE("damage: a salvage that was interrupted anywhere is ended at the next 
 TEST_CASE("damage: of many damaged files the newest few stay") {
   SqliteFixture fixture;
   for (int round = 0; round < 5; ++round) {
-    fixture.reopen({.now = at_second(round), .salvage = true});
+    fixture.reopen({.now = at_second(round), .damage = "found in use"});
     CHECK(set_aside(fixture).size() <= sqlite::kDamagedKept);
   }
   CHECK(set_aside(fixture).size() == sqlite::kDamagedKept);
@@ -496,7 +706,7 @@ TEST_CASE("refusal: another gateway's journal, and another program's file, are l
   }
   SUBCASE("another gateway's, asked to salvage") {
     fixture.settings().gateway_id = "shop-0018";
-    const auto error = fixture.try_open({.now = at_second(0), .salvage = true});
+    const auto error = fixture.try_open({.now = at_second(0), .damage = "found in use"});
     REQUIRE(error.has_value());
     CHECK(error->fault == sqlite::OpenFault::foreign_gateway);
     CHECK(fs::exists(fixture.file()));

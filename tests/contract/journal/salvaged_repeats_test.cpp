@@ -165,7 +165,7 @@ TEST_CASE("salvaged repeats: with the key's copy gone, too, or another journal's
 TEST_CASE("salvaged repeats: a salvage that loses nothing tells of nothing") {
   SqliteFixture fixture;
   fill(fixture, 400);
-  fixture.reopen({.now = at_second(0), .salvage = true});
+  fixture.reopen({.now = at_second(0), .damage = "found in use"});
   CHECK(fixture.journal().salvaged()->forgotten == 0);
   CHECK(fixture.forgotten().empty());
   CHECK(is_known(fixture, 17));

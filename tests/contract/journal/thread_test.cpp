@@ -73,6 +73,7 @@ class ThreadFixture {
         {platform::hasher(), random_, [](const journal::Loss&) { return base::Bytes("notice: events lost"); }},
         {.post = [this](std::function<void()> act) { loop.post(std::move(act)); },
          .on_failed = [this](Error error, const std::string&) { failures.push_back(error); },
+         .on_salvage = [this](const std::string& damage) { damages.push_back(damage); },
          .on_reopen_failed = [this](const sqlite::OpenError&) { ++reopen_failures; },
          .on_reopened =
              [this](const handoff::JournalState& state, const std::optional<sqlite::Salvaged>& salvaged) {
@@ -107,6 +108,7 @@ class ThreadFixture {
   int reopen_failures = 0;
   std::vector<handoff::JournalState> reopened;
   std::vector<sqlite::Salvaged> salvages;
+  std::vector<std::string> damages;
   std::unique_ptr<sqlite::JournalThread> thread;
 
  private:
@@ -295,6 +297,29 @@ TEST_CASE("journal thread: damage found in use is salvaged while the gateway run
   journal_disk().corrupt_reads(false);
   fixture.loop.run_until([&] { return !fixture.reopened.empty(); });
   CHECK(!fixture.append(22));
+}
+
+TEST_CASE("journal thread: a salvage is told when it begins, with what was found, and when it is done") {
+  ThreadFixture fixture;
+  for (std::uint64_t n = 1; n <= 20; ++n) REQUIRE(!fixture.append(n));
+  fixture.thread->remember_acked(plain_mark(20), at_second(0));
+  fixture.thread->stop();
+  {
+    // Acked rows are not looked at when the journal is opened.
+    std::fstream file(fixture.state_dir() / "journal.db", std::ios::binary | std::ios::in | std::ios::out);
+    const base::Bytes bytes{std::istreambuf_iterator<char>(file), {}};
+    file.seekp(static_cast<std::streamoff>(bytes.find("record 5.") + 8));
+    file << '!';
+  }
+  fixture.start();
+  std::optional<Error> error;
+  REQUIRE(fixture.thread->read(Row(1), 100, 1U << 20U, [&](const auto& rows) { error = rows.error(); }));
+  fixture.loop.run_until([&] { return !fixture.reopened.empty(); });
+  CHECK(error == Error::damaged);
+  CHECK(fixture.failures == std::vector{Error::damaged});
+  CHECK(fixture.damages == std::vector<std::string>{"row 5: its CRC differs"});
+  REQUIRE(fixture.salvages.size() == 1);
+  CHECK(fixture.salvages[0].reason == "row 5: its CRC differs");
 }
 
 TEST_CASE("journal thread: stop does what waits, writes the marks, and posts nothing afterwards") {
