@@ -14,7 +14,7 @@ namespace app {
 
 const config::Needs& config_needs() {
   static const zoneinfo::ZoneDatabase zones;
-  static const config::Needs needs{.zones = zones, .hasher = platform::hasher()};
+  static const config::Needs needs{.zones = zones, .hasher = platform::hasher(), .dialect = &config::load_dialect};
   return needs;
 }
 

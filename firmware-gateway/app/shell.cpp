@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <utility>
 
@@ -11,6 +12,8 @@
 #include "firmware-gateway/app/program.hpp"
 #include "firmware-gateway/app/salvage_notices.hpp"
 #include "firmware-gateway/config/credentials.hpp"
+#include "firmware-gateway/terminal/framed.hpp"
+#include "firmware-gateway/terminal/iso8583/host/dialogue.hpp"
 #include "proto/handoff/topics.hpp"
 #include "proto/platform/log.hpp"
 #include "proto/platform/system.hpp"
@@ -100,6 +103,7 @@ Shell::~Shell() {
   // The doors first: they refer to everything else.
   http_.reset();
   framed_.reset();
+  iso8583_.clear();
   admin_.reset();
   if (link_) lookup_hangs_ = link_->lookup_hangs();
   link_.reset();
@@ -183,12 +187,14 @@ std::string Shell::open_doors() {
                                           net::terminal_routes(*this));
   if (!http) return http.error();
   http_ = std::move(*http);
-  auto framed = net::FramedServer::start(
+  auto framed = net::LineServer::start(
       io_,
       {.listen = config_.framed.address, .tls = tls_files(config_.framed), .max_connections = config_.max_connections},
-      *this);
+      [] { return std::make_unique<terminal::FramedDialogue>(); }, *this);
   if (!framed) return framed.error();
   framed_ = std::move(*framed);
+  for (const auto& door : config_.iso8583)
+    if (auto problem = open_iso8583(door); !problem.empty()) return problem;
   auto admin =
       platform::start_http_server(io_, {.listen = config_.admin.listen.address, .tls = tls_files(config_.admin.listen)},
                                   net::admin_routes(*this, access_));
@@ -197,6 +203,22 @@ std::string Shell::open_doors() {
   log::info("terminals: HTTP on {}, framed on {}; admin on {}", http_->address(), framed_->address(),
             admin_->address());
   return {};
+}
+
+std::string Shell::open_iso8583(const config::Iso8583Door& door) {
+  auto counts = std::make_shared<iso8583::HostCounts>();
+  auto server = net::LineServer::start(
+      io_, {.listen = door.listen.address, .tls = tls_files(door.listen), .max_connections = config_.max_connections},
+      [dialect = door.dialect, counts] { return std::make_unique<iso8583::HostDialogue>(dialect, counts); }, *this);
+  if (!server) return server.error();
+  log::info("terminals: ISO 8583 ({}) on {}, answered as their host", door.dialect_name, (*server)->address());
+  iso8583_.push_back({.name = "iso8583:" + door.name, .server = std::move(*server), .counts = std::move(counts)});
+  return {};
+}
+
+void Shell::on_unreadable(const terminal::Shape& shape) {
+  gateway_.reject_message(shape, platform::now());
+  wake();
 }
 
 void Shell::open_link() {
@@ -243,14 +265,19 @@ void Shell::reload() {
                         .accept_card_numbers = config_.card.accept,
                         .token_key = config_.card.token_key,
                         .token_key_name = config_.card.token_key_name});
-  for (const auto& result : {http_->reload_tls(), framed_->reload_tls(), admin_->reload_tls()}) {
-    if (!result) log::error("{}; the old certificate stays", result.error());
-  }
+  reload_certificates();
   link_->replace_settings(broker_settings(config_));
   gateway_.renew_connection(platform::now());
   read_certificate();
   log::info("configuration and certificates read again");
   wake();
+}
+
+void Shell::reload_certificates() {
+  std::vector results{http_->reload_tls(), framed_->reload_tls(), admin_->reload_tls()};
+  for (const auto& door : iso8583_) results.push_back(door.server->reload_tls());
+  for (const auto& result : results)
+    if (!result) log::error("{}; the old certificate stays", result.error());
 }
 
 void Shell::begin_stop(int signal) {
@@ -262,6 +289,7 @@ void Shell::begin_stop(int signal) {
   stop_by_ = std::chrono::steady_clock::now() + stop_patience;
   http_->stop();
   framed_->stop();
+  for (const auto& door : iso8583_) door.server->stop();
   gateway_.stop(platform::now());
   pump();
   finish_stop();
@@ -269,8 +297,9 @@ void Shell::begin_stop(int signal) {
 
 // Until every answer has left, or patience ends.
 void Shell::finish_stop() {
-  const bool answered =
-      answers_.empty() && gateway_.settled() && http_->connections() == 0 && framed_->connections() == 0;
+  const bool answered = answers_.empty() && gateway_.settled() && http_->connections() == 0 &&
+                        framed_->connections() == 0 &&
+                        std::ranges::all_of(iso8583_, [](const auto& door) { return door.server->connections() == 0; });
   if (answered || std::chrono::steady_clock::now() >= *stop_by_) {
     admin_->stop();
     io_.stop();
@@ -395,7 +424,9 @@ status::Facts Shell::facts() const {
   facts.listeners = {{.name = "http", .address = http_->address()},
                      {.name = "framed", .address = framed_->address()},
                      {.name = "admin", .address = admin_->address()}};
+  for (const auto& door : iso8583_) facts.listeners.push_back({.name = door.name, .address = door.server->address()});
   add_door_samples(facts.samples);
+  add_iso8583_samples(facts.samples);
   for (std::size_t i = 0; i < refusals_.size(); ++i) {
     facts.samples.push_back({.name = "refusals_total",
                              .help = "Events and requests that terminals were refused, by the code of the answer",
@@ -411,6 +442,24 @@ status::Facts Shell::facts() const {
                              .value = static_cast<double>(link_->dropped())});
   }
   return facts;
+}
+
+void Shell::add_iso8583_samples(std::vector<status::Sample>& samples) const {
+  using iso8583::HostCounts;
+  const auto family = [&](std::string_view name, std::string_view help, std::uint64_t HostCounts::* value) {
+    for (const auto& door : iso8583_)
+      samples.push_back({.name = name,
+                         .help = help,
+                         .counter = true,
+                         .value = static_cast<double>((*door.counts).*value),
+                         .label = "door",
+                         .label_value = door.name});
+  };
+  family("iso8583_messages_total", "Messages by ISO 8583", &HostCounts::messages);
+  family("iso8583_said_at_once_total", "Messages answered without an event", &HostCounts::said_at_once);
+  family("iso8583_rejected_total", "Messages answered as a format error", &HostCounts::rejected);
+  family("iso8583_ignored_total", "Responses that nobody had asked for", &HostCounts::ignored);
+  family("iso8583_hung_up_total", "Connections closed because nobody could be answered", &HostCounts::hung_up);
 }
 
 // What the doors count, a family after the other. The admin port is a door, too.
@@ -433,15 +482,17 @@ void Shell::add_door_samples(std::vector<status::Sample>& samples) const {
                 .handshakes = server.failed_handshakes(),
                 .pauses = server.accept_pauses()};
   };
-  const std::array<Door, 3> doors{http("http", *http_),
-                                  Door{.name = "framed",
-                                       .connections = framed_->connections(),
-                                       .refused = framed_->refused_connections(),
-                                       .displaced = framed_->displaced_connections(),
-                                       .bad = framed_->dropped_connections(),
-                                       .handshakes = framed_->failed_handshakes(),
-                                       .pauses = framed_->accept_pauses()},
-                                  http("admin", *admin_)};
+  const auto line = [](std::string_view name, const net::LineServer& server) {
+    return Door{.name = name,
+                .connections = server.connections(),
+                .refused = server.refused_connections(),
+                .displaced = server.displaced_connections(),
+                .bad = server.dropped_connections(),
+                .handshakes = server.failed_handshakes(),
+                .pauses = server.accept_pauses()};
+  };
+  std::vector doors{http("http", *http_), line("framed", *framed_), http("admin", *admin_)};
+  for (const auto& door : iso8583_) doors.push_back(line(door.name, *door.server));
   const auto family = [&](std::string_view name, std::string_view help, bool counter, auto Door::* value) {
     for (const Door& door : doors) {
       samples.push_back({.name = name,

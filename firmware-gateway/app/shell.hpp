@@ -20,13 +20,14 @@
 
 #include "firmware-gateway/adapters/mosquitto/mosquitto_link.hpp"
 #include "firmware-gateway/adapters/net/admin_routes.hpp"
-#include "firmware-gateway/adapters/net/framed_server.hpp"
 #include "firmware-gateway/adapters/net/intake.hpp"
+#include "firmware-gateway/adapters/net/line_server.hpp"
 #include "firmware-gateway/adapters/sqlite/journal_thread.hpp"
 #include "firmware-gateway/adapters/zoneinfo/zone_database.hpp"
 #include "firmware-gateway/app/journal_desk.hpp"
 #include "firmware-gateway/config/config.hpp"
 #include "firmware-gateway/gateway/gateway.hpp"
+#include "firmware-gateway/terminal/iso8583/host/dialogue.hpp"
 
 namespace app {
 
@@ -44,6 +45,7 @@ class Shell final : public net::Intake, public net::Desk {
 
   void submit(redact::Draft draft, redact::Channel channel, Answered answered) override;
   void on_refused(redact::Reason reason) override { ++refusals_.at(static_cast<std::size_t>(reason)); }
+  void on_unreadable(const terminal::Shape& shape) override;
   [[nodiscard]] status::Facts facts() const override;
   [[nodiscard]] std::chrono::milliseconds unhealthy_after() const override { return config_.admin.unhealthy_after; }
   void find_event(std::string terminal_id, std::string terminal_ref, Found found) override;
@@ -54,6 +56,8 @@ class Shell final : public net::Intake, public net::Desk {
  private:
   [[nodiscard]] std::string open_journal();
   [[nodiscard]] std::string open_doors();
+  [[nodiscard]] std::string open_iso8583(const config::Iso8583Door& door);
+  void reload_certificates();
   void open_link();
   void wait_for_signals();
   void reload();
@@ -69,6 +73,7 @@ class Shell final : public net::Intake, public net::Desk {
   void set_timer();
   void execute(gateway::Output& output);
   static void log(const gateway::LogLine& line);
+  void add_iso8583_samples(std::vector<status::Sample>& samples) const;
   void add_door_samples(std::vector<status::Sample>& samples) const;
   static void report_salvage(const sqlite::Salvaged& salvaged);
 
@@ -92,7 +97,13 @@ class Shell final : public net::Intake, public net::Desk {
   platform::AdminAccess access_;
   std::unique_ptr<platform::HttpServer> http_;
   std::unique_ptr<platform::HttpServer> admin_;
-  std::unique_ptr<net::FramedServer> framed_;
+  std::unique_ptr<net::LineServer> framed_;
+  struct Iso8583 {
+    std::string name;
+    std::unique_ptr<net::LineServer> server;
+    std::shared_ptr<iso8583::HostCounts> counts;
+  };
+  std::vector<Iso8583> iso8583_;
 
   std::array<std::uint64_t, redact::reason_count> refusals_{};
   gateway::Ticket next_ticket_{1};

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "firmware-gateway/config/broker_url.hpp"
 #include "firmware-gateway/config/credentials.hpp"
 #include "firmware-gateway/redact/scan.hpp"
@@ -45,6 +47,7 @@ class Reader {
     read_journal(root.table("journal"), config.journal);
     read_terminals(root, config);
     read_card(root.table("card"), config.card);
+    for (SettingsTable& door : root.table("terminals").tables("iso8583")) read_iso8583(door, config);
     read_uplink(root.table("uplink"), config);
     read_admin(root.table("admin"), config.admin);
     read_log(root.table("log"), config.log);
@@ -97,6 +100,62 @@ class Reader {
       warnings_.emplace_back(
           "terminals.defaults.unknown = \"refuse\" and no [[terminal]]: every event will be refused");
     }
+  }
+
+  void read_iso8583(SettingsTable& table, Config& config) {
+    Iso8583Door door;
+    door.name = table.required_text("name", [](std::string_view name) -> std::optional<std::string> {
+      if (handoff::gateway_id_allowed(name)) return std::nullopt;
+      return fmt::format(R"(is "{}"; allowed: 1 to 63 of a-z, 0-9 and -)", name);
+    });
+    const auto same_name = [&](const Iso8583Door& other) { return other.name == door.name; };
+    if (std::ranges::any_of(config.iso8583, same_name))
+      table.error("name", fmt::format("is \"{}\", as that of another [[terminals.iso8583]]", door.name));
+    door.listen = read_listen(table, fmt::format("terminals.iso8583 {}", door.name), "127.0.0.1:8583");
+    static_cast<void>(table.required_text("role", [](std::string_view role) -> std::optional<std::string> {
+      if (role == "answer") return std::nullopt;
+      return R"(is not "answer"; allowed: "answer", for a gateway that is the terminals' host)";
+    }));
+    door.dialect_name = table.required_text("dialect");
+    if (!door.dialect_name.empty()) read_dialect(table, door);
+    check_iso8583(table, door, config);
+    config.iso8583.push_back(std::move(door));
+  }
+
+  void read_dialect(SettingsTable& table, Iso8583Door& door) const {
+    DialectReading reading = needs_.dialect(door.dialect_name);
+    for (const auto& error : reading.errors) table.error("dialect", error.text());
+    if (!reading.dialect) return;
+    if (reading.dialect->answers.mac)
+      table.error("dialect", fmt::format("\"{}\" wants a MAC on every message, which this gateway cannot make; needed: "
+                                         "another dialect, or tapping the line",
+                                         door.dialect_name));
+    if (reading.dialect->framing.length == iso8583::FrameLength::none)
+      table.error("dialect",
+                  fmt::format("\"{}\" does not say how messages are cut out of a line; needed: [framing] length",
+                              door.dialect_name));
+    door.dialect = std::make_shared<const iso8583::Dialect>(std::move(*reading.dialect));
+  }
+
+  // What these terminals send are card numbers in clear.
+  void check_iso8583(SettingsTable& table, const Iso8583Door& door, const Config& config) {
+    const auto address = platform::parse_listen_address(door.listen.address);
+    const bool refuses = config.card.accept == redact::AcceptCardNumbers::never ||
+                         (config.card.accept == redact::AcceptCardNumbers::loopback && address && !address->loopback);
+    if (!door.listen.tls && refuses)
+      table.error("listen",
+                  fmt::format("is \"{}\", where card numbers come in clear and are refused; needed: tls = {{ … }}, "
+                              "or card.accept_card_numbers = \"always\"",
+                              door.listen.address));
+    warnings_.push_back(fmt::format(
+        "terminals.iso8583 {}: answers as the terminals' host: an advice that is stored here is answered as "
+        "accepted, and their acquirer never sees it",
+        door.name));
+    if (config.terminals.defaults.time_zone.empty())
+      warnings_.push_back(
+          fmt::format("terminals.iso8583 {}: terminals write local time without a zone, and "
+                      "terminals.defaults.time_zone is not set",
+                      door.name));
   }
 
   [[nodiscard]] static std::optional<std::string> max_text(std::string_view text) {
@@ -170,7 +229,7 @@ class Reader {
     return {};
   }
 
-  [[nodiscard]] Listen read_listen(SettingsTable table, std::string_view door, std::string_view fallback) {
+  [[nodiscard]] Listen read_listen(SettingsTable table, const std::string& door, std::string_view fallback) {
     Listen listen{.address = table.text("listen", fallback), .tls = read_tls(table)};
     const bool allow_plaintext = table.boolean("allow_plaintext", false);
     const auto address = platform::parse_listen_address(listen.address);
@@ -348,7 +407,7 @@ class Reader {
 
   const Needs& needs_;
   std::vector<std::string>& warnings_;
-  std::vector<std::pair<std::string_view, platform::ListenAddress>> doors_;  // read so far
+  std::vector<std::pair<std::string, platform::ListenAddress>> doors_;  // read so far
 };
 
 Reading read(platform::Settings settings, const Needs& needs) {
@@ -381,6 +440,7 @@ std::vector<std::string_view> needs_restart(const Config& before, const Config& 
   if (before.max_connections != after.max_connections) keys.emplace_back("terminals.max_connections");
   if (before.http != after.http) keys.emplace_back("[terminals.http]");
   if (before.framed != after.framed) keys.emplace_back("[terminals.framed]");
+  if (before.iso8583 != after.iso8583) keys.emplace_back("[[terminals.iso8583]]");
   if (before.admin.listen != after.admin.listen) keys.emplace_back("admin.listen, admin.tls");
   const bool window = before.uplink.window_events != after.uplink.window_events ||
                       before.uplink.window_bytes != after.uplink.window_bytes ||

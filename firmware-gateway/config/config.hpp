@@ -3,13 +3,17 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "firmware-gateway/config/dialect_file.hpp"
 #include "firmware-gateway/ingest/terminals.hpp"
 #include "firmware-gateway/ingest/time_zones.hpp"
 #include "firmware-gateway/redact/card_guard.hpp"
+#include "firmware-gateway/terminal/iso8583/dialect.hpp"
 #include "proto/base/hasher.hpp"
 #include "proto/platform/log.hpp"
 #include "proto/platform/settings.hpp"
@@ -29,6 +33,19 @@ struct Listen {
   std::optional<Tls> tls;
 
   friend bool operator==(const Listen&, const Listen&) = default;
+};
+
+// A door for terminals that report by ISO 8583, with the gateway as their host.
+struct Iso8583Door {
+  std::string name;
+  Listen listen;
+  std::string dialect_name;
+  std::shared_ptr<const iso8583::Dialect> dialect;
+
+  // A dialect's file may have changed under its name: that is found at the next start.
+  friend bool operator==(const Iso8583Door& a, const Iso8583Door& b) {
+    return a.name == b.name && a.listen == b.listen && a.dialect_name == b.dialect_name;
+  }
 };
 
 struct Journal {
@@ -84,6 +101,7 @@ struct Config {
   ingest::Terminals terminals;
   Listen http;
   Listen framed;
+  std::vector<Iso8583Door> iso8583;
   Card card;
   Uplink uplink;
   Admin admin;
@@ -101,6 +119,8 @@ struct Reading {
 struct Needs {
   const ingest::TimeZones& zones;
   const base::Hasher& hasher;
+  // By a shipped dialect's name, or a file's: load_dialect().
+  std::function<DialectReading(const std::string&)> dialect;
 };
 
 [[nodiscard]] Reading load(const std::string& path, const Needs& needs);

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "firmware-gateway/config/dialect_answers.hpp"
 #include "firmware-gateway/terminal/iso8583/codec.hpp"
 #include "firmware-gateway/terminal/iso8583/field_table.hpp"
 #include "firmware-gateway/terminal/iso8583/format.hpp"
@@ -177,6 +178,7 @@ struct Sketch {
   FieldSketch header;
   std::array<FieldSketch, iso8583::field_max + 1> fields;
   iso8583::Framing framing;
+  iso8583::Answers answers;
 };
 
 std::vector<std::string_view> shipped_names() {
@@ -218,6 +220,7 @@ class Reader {
     if (root.has("header")) read_field(header, sketch_.header);
     read_fields(root.table("field"));
     read_framing(root.table("framing"), sketch_.framing);
+    read_answers(root.table("answers"), sketch_.answers);
   }
 
   void read_fields(SettingsTable fields) {
@@ -348,6 +351,7 @@ class Reader {
     dialect.further_bitmap = sketch_.further_bitmap.value_or(sketch_.bitmap).charset;
     dialect.tertiary = sketch_.tertiary;
     dialect.framing = sketch_.framing;
+    dialect.answers = sketch_.answers;
     if (sketch_.header.table) dialect.header = resolve_field(sketch_.header, DataClass::text);
     for (unsigned number = 0; number <= iso8583::field_max; ++number) {
       FieldSketch& field = sketch_.fields.at(number);

@@ -1,5 +1,7 @@
 #include "firmware-gateway/gateway/gateway.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -68,6 +70,14 @@ void Gateway::log(Severity severity, std::string text) {
 
 void Gateway::notice(const std::string& name, const ingest::NoticeDetails& details, base::Now now) {
   notices_.add(name, details, ingest_.recorder().next_id(now.utc), moment(now));
+}
+
+void Gateway::reject_message(const terminal::Shape& shape, base::Now now) {
+  if (std::ranges::find(rejected_, shape) != rejected_.end()) return;
+  rejected_.push_back(shape);
+  if (rejected_.size() > rejected_remembered_max) rejected_.pop_front();
+  log(Severity::warning, fmt::format("a message was rejected: {}", shape.at("reason")));
+  notice("message_rejected", shape, now);
 }
 
 void Gateway::submit(redact::Draft draft, redact::Channel channel, Ticket ticket, base::Now now) {

@@ -37,6 +37,7 @@
 #include "firmware-gateway/ingest/ingest.hpp"
 #include "firmware-gateway/redact/card_guard.hpp"
 #include "firmware-gateway/status/facts.hpp"
+#include "firmware-gateway/terminal/dialogue.hpp"
 #include "firmware-gateway/uplink/uplink.hpp"
 #include "proto/handoff/sender.hpp"
 
@@ -111,6 +112,7 @@ using Output = std::variant<Reply, JournalRequest, uplink::Connect, uplink::Disc
 class Gateway {
  public:
   static constexpr std::size_t outbox_max = 32;
+  static constexpr std::size_t rejected_remembered_max = 64;
   static constexpr std::size_t requests_max = 64;
 
   // All references must outlive it.
@@ -137,6 +139,8 @@ class Gateway {
   // New certificates, another broker: connect anew.
   void renew_connection(base::Now now) { uplink_.renew(now); }
 
+  // A message that has happened and could not be read: a notice says so, once for each.
+  void reject_message(const terminal::Shape& shape, base::Now now);
   void submit(redact::Draft draft, redact::Channel channel, Ticket ticket, base::Now now);
   // Where the event with this reference has come to. Answered with HistoryFound; Error::full: too many are asked for at
   // once.
@@ -225,6 +229,8 @@ class Gateway {
   uplink::Uplink uplink_;
   PendingLedger ledger_;
   NoticeLine notices_;
+  // What was rejected lately: a terminal repeats it until somebody mends it.
+  std::deque<terminal::Shape> rejected_;
   std::deque<Publish> outbox_;
   // Of the broker; 0: it named none.
   std::uint32_t packet_bytes_max_ = 0;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "firmware-gateway/ingest/reference.hpp"
 #include "proto/base/text.hpp"
 
 namespace ingest {
@@ -37,8 +38,10 @@ std::string business_key(const tillstream::v1::Event& event, const base::Hasher&
   constexpr base::BytesView end = "\n";
   const std::string written = date_of(occurred_at(event) + minutes(event.utc_offset_minutes()));
   const std::string& batch_or_date = event.batch_no().empty() ? written : event.batch_no();
-  const base::Digest digest = hasher.sha256({event.merchant_id(), end, event.terminal_id(), end, batch_or_date, end,
-                                             event.terminal_ref(), end, event.type(), end});
+  const std::string message = message_key(event);
+  const base::Digest digest =
+      hasher.sha256({event.merchant_id(), end, event.terminal_id(), end, batch_or_date, end, event.terminal_ref(), end,
+                     event.type(), end, message, message.empty() ? base::BytesView() : end});
   return base::to_base32(digest.view());
 }
 

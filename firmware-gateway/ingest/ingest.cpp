@@ -44,22 +44,24 @@ const std::string& original_terminal(const Event& event) {
 }
 
 // Whether a stored event is what another one names as its original.
-bool is_original(const Event& stored, const Event& event) {
+bool is_original(const Event& stored, const Waiting& waiting) {
+  const Event& event = waiting.event;
+  if (stored.event_id() == event.event_id()) return false;
+  if (waiting.original) return stored.terminal_id() == event.terminal_id() && is_named(*waiting.original, stored);
   return stored.terminal_id() == original_terminal(event) && stored.terminal_ref() == event.original_ref() &&
-         stored.event_id() != event.event_id() &&
          (event.original_type().empty() || stored.type() == event.original_type());
 }
 
 // Of several: one that moved money before one that did not, then one of the same batch, as references come round with
 // the batches, then the newest.
-std::optional<Event> choose_original(const std::vector<base::Bytes>& records, const Event& event) {
-  const auto rank = [&event](const Event& stored) {
+std::optional<Event> choose_original(const std::vector<base::Bytes>& records, const Waiting& waiting) {
+  const auto rank = [&event = waiting.event](const Event& stored) {
     return std::pair(moves_money(stored.type()), stored.batch_no() == event.batch_no());
   };
   std::optional<Event> best;
   for (const base::Bytes& record : records) {
     auto stored = parse(record);
-    if (!stored || !is_original(*stored, event)) continue;
+    if (!stored || !is_original(*stored, waiting)) continue;
     if (!best || rank(*stored) > rank(*best)) best = std::move(stored);
   }
   return best;
@@ -140,6 +142,7 @@ void Ingest::submit(const redact::Cleared& cleared, Ticket ticket, Moment moment
   Waiting waiting{.ticket = ticket,
                   .event = std::move(*event),
                   .on_conflict = cleared.fields().on_conflict,
+                  .original = cleared.fields().original,
                   .seen_through = handoff::Row(0),
                   .bytes = 0};
   waiting.bytes = waiting.event.ByteSizeLong() + waiting_overhead_bytes;
@@ -193,7 +196,7 @@ void Ingest::gather() {
 }
 
 bool Ingest::names_member_as_original(const Waiting& waiting) const {
-  const auto hash = original_hash_of(waiting.event);
+  const auto hash = original_hash_of(waiting);
   return hash && group_hashes_.contains(*hash);
 }
 
@@ -211,7 +214,9 @@ std::uint64_t Ingest::hash_of(const Event& event) const {
   return reference_hash(hash_key_, event.terminal_id(), event.terminal_ref());
 }
 
-std::optional<std::uint64_t> Ingest::original_hash_of(const Event& event) const {
+std::optional<std::uint64_t> Ingest::original_hash_of(const Waiting& waiting) const {
+  const Event& event = waiting.event;
+  if (waiting.original) return reference_hash(hash_key_, event.terminal_id(), waiting.original->stan);
   if (event.original_ref().empty() || !event.original_event_id().empty()) return std::nullopt;
   return reference_hash(hash_key_, original_terminal(event), event.original_ref());
 }
@@ -219,7 +224,7 @@ std::optional<std::uint64_t> Ingest::original_hash_of(const Event& event) const 
 Ingest::Find Ingest::ask_for_originals() {
   Find find;
   for (std::size_t i = 0; i < group_.size(); ++i) {
-    const auto hash = original_hash_of(group_[i].waiting.event);
+    const auto hash = original_hash_of(group_[i].waiting);
     if (!hash) continue;
     find.key_hashes.push_back(*hash);
     looking_.push_back(i);
@@ -230,11 +235,21 @@ Ingest::Find Ingest::ask_for_originals() {
 void Ingest::on_found(std::vector<std::vector<base::Bytes>> records) {
   ASSERT(state_ == State::finding && records.size() == looking_.size());
   for (std::size_t i = 0; i < records.size(); ++i) {
-    Event& event = group_[looking_[i]].waiting.event;
-    if (const auto original = choose_original(records[i], event)) link_original(event, *original);
+    link(group_[looking_[i]].waiting, records[i]);
   }
   looking_.clear();
   state_ = State::idle;
+}
+
+void Ingest::link(Waiting& waiting, const std::vector<base::Bytes>& records) {
+  const auto original = choose_original(records, waiting);
+  const bool brings_it_again = waiting.original && waiting.original->is_this;
+  // Looked for once: what is not stored by now comes too late.
+  waiting.original.reset();
+  if (!original) return;
+  // With the original's key it is found to be its repeat.
+  if (brings_it_again) return take_key(waiting.event, *original);
+  link_original(waiting.event, *original);
 }
 
 Ingest::Append Ingest::append_group() {

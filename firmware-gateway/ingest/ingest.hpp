@@ -140,7 +140,8 @@ class Ingest {
   void join(Waiting waiting);
   [[nodiscard]] std::optional<Waiting> next_waiting();
   [[nodiscard]] std::uint64_t hash_of(const tillstream::v1::Event& event) const;
-  [[nodiscard]] std::optional<std::uint64_t> original_hash_of(const tillstream::v1::Event& event) const;
+  [[nodiscard]] std::optional<std::uint64_t> original_hash_of(const Waiting& waiting) const;
+  static void link(Waiting& waiting, const std::vector<base::Bytes>& records);
   [[nodiscard]] Find ask_for_originals();
   [[nodiscard]] Append append_group();
   [[nodiscard]] std::optional<Output> advance();

@@ -8,6 +8,7 @@
 #include "firmware-gateway/ingest/derivation.hpp"
 #include "firmware-gateway/ingest/event_types.hpp"
 #include "firmware-gateway/ingest/field_rules.hpp"
+#include "firmware-gateway/ingest/written_time.hpp"
 #include "proto/base/currency.hpp"
 #include "proto/base/timestamp.hpp"
 
@@ -120,8 +121,18 @@ void set_effect(Event& event, std::string_view original_type) {
 
 }  // namespace
 
+// Card schemes write times that only the moment of receipt and the terminal's zone complete.
+Fields Recorder::complete(Fields fields, Moment moment) const {
+  if (fields.source != redact::Source::iso8583 || !fields.text(Field::occurred_at).empty()) return fields;
+  const TerminalProfile* const profile = terminals_.find(fields.text(Field::terminal_id));
+  const std::string_view zone = profile == nullptr ? std::string_view() : std::string_view(profile->time_zone);
+  const base::Timestamp time = resolve(fields.written_local, fields.written_utc, zone, zones_, moment.utc);
+  fields.text(Field::occurred_at) = base::to_rfc3339(time);
+  return fields;
+}
+
 base::Result<Event, Refusal> Recorder::record(const redact::Cleared& cleared, Moment moment) {
-  const Fields& fields = cleared.fields();
+  const Fields fields = complete(cleared.fields(), moment);
   if (auto refusal = check_fields(fields)) return base::fail(std::move(*refusal));
   const TerminalProfile* const profile = terminals_.find(fields.text(Field::terminal_id));
   if (profile == nullptr)

@@ -37,6 +37,8 @@ class Recorder {
   [[nodiscard]] base::Uuid next_id(base::UtcTime now) { return event_ids_.next(now); }
 
  private:
+  [[nodiscard]] redact::Fields complete(redact::Fields fields, Moment moment) const;
+
   Terminals terminals_;
   const TimeZones& zones_;
   const base::Hasher& hasher_;

@@ -20,6 +20,11 @@ bool same_content(const Event& a, const Event& b) {
          a.card_last4() == b.card_last4() && a.card_brand() == b.card_brand();
 }
 
+std::string attribute(const Event& event, const char* name) {
+  const auto found = event.attributes().find(name);
+  return found == event.attributes().end() ? std::string() : found->second;
+}
+
 bool has_mark(std::string_view text) { return text.find(redact::identity_mark_begin) != std::string_view::npos; }
 
 }  // namespace
@@ -42,7 +47,30 @@ std::optional<StoredKey> stored_key(const HashKey& key, base::BytesView record) 
 }
 
 std::string duplicate_key(const Event& event) {
-  return event.terminal_id() + end + event.terminal_ref() + end + event.batch_no();
+  return event.terminal_id() + end + event.terminal_ref() + end + event.batch_no() + end + message_key(event);
+}
+
+std::string message_key(const Event& event) {
+  // Any till may have an attribute of that name.
+  if (event.source() != word(redact::Source::iso8583)) return {};
+  return attribute(event, redact::message_ref);
+}
+
+bool is_named(const redact::Original& original, const Event& stored) {
+  if (stored.source() != word(redact::Source::iso8583) || stored.terminal_ref() != original.stan) return false;
+  const std::string ref = attribute(stored, redact::message_ref);
+  // Version and class: what was asked for as a request may have been told as an advice.
+  if (!ref.starts_with(std::string_view(original.mti).substr(0, 2))) return false;
+  if (!original.rrn.empty() && !stored.rrn().empty()) return original.rrn == stored.rrn();
+  if (original.time.empty()) return true;
+  const std::string transmitted = attribute(stored, redact::transmitted_at);
+  return original.time == transmitted || ref.find(" time " + original.time) != std::string::npos;
+}
+
+void take_key(Event& event, const Event& stored) {
+  event.set_terminal_ref(stored.terminal_ref());
+  event.set_batch_no(stored.batch_no());
+  (*event.mutable_attributes())[redact::message_ref] = attribute(stored, redact::message_ref);
 }
 
 Relation relation(const Event& incoming, const Event& stored, std::chrono::milliseconds reference_reuse) {

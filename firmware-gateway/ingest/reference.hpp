@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "firmware-gateway/redact/fields.hpp"
 #include "proto/base/bytes.hpp"
 #include "proto/wire/event.pb.h"
 
@@ -30,8 +31,18 @@ struct StoredKey {
 // Nothing: the record cannot be read.
 [[nodiscard]] std::optional<StoredKey> stored_key(const HashKey& key, base::BytesView record);
 
-// terminal_id, terminal_ref and batch_no, as one text.
+// What tells an event from others with the same terminal_ref, where the protocol has more than that: "" elsewhere.
+[[nodiscard]] std::string message_key(const tillstream::v1::Event& event);
+
+// terminal_id, terminal_ref, batch_no and message_key, as one text.
 [[nodiscard]] std::string duplicate_key(const tillstream::v1::Event& event);
+
+// Whether a stored event is the one that a card-scheme message of that terminal names: by MTI and STAN, and by RRN
+// where both have one, else by time.
+[[nodiscard]] bool is_named(const redact::Original& original, const tillstream::v1::Event& stored);
+
+// Makes an event that brings a stored one again a repeat of it.
+void take_key(tillstream::v1::Event& event, const tillstream::v1::Event& stored);
 
 enum class Relation {
   unrelated,   // another key: the hash alone was equal

@@ -8,6 +8,7 @@ unsigned status_of(Reason reason) {
   switch (reason) {
     case Reason::invalid_json:
     case Reason::invalid_protobuf:
+    case Reason::invalid_message:
     case Reason::invalid_field:
       return 400;
     case Reason::unknown_terminal:
@@ -36,6 +37,8 @@ std::string_view word(Reason reason) {
       return "invalid_json";
     case Reason::invalid_protobuf:
       return "invalid_protobuf";
+    case Reason::invalid_message:
+      return "invalid_message";
     case Reason::invalid_field:
       return "invalid_field";
     case Reason::unknown_terminal:

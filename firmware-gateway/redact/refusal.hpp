@@ -14,6 +14,7 @@ namespace redact {
 enum class Reason {
   invalid_json,            // 400: cannot be read as JSON
   invalid_protobuf,        // 400: cannot be read as protobuf
+  invalid_message,         // 400: cannot be read as a message of the card schemes
   invalid_field,           // 400: one field is wrong or missing
   unknown_terminal,        // 403
   card_number_refused,     // 403: a clear PAN where none is accepted

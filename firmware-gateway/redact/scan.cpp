@@ -344,6 +344,19 @@ std::vector<Finding> find_card_data(std::string_view text) {
   return merged(std::move(findings));
 }
 
+bool may_hold_pan(std::string_view text) {
+  constexpr std::string_view digits = "0123456789";
+  for (std::size_t at = text.find_first_of(digits); at != std::string_view::npos; at = text.find_first_of(digits, at)) {
+    const std::size_t end = std::min(text.find_first_not_of(digits, at), text.size());
+    for (; at + pan_digits_min < end; ++at) {
+      for (std::size_t count = pan_digits_min + 1; count <= std::min(pan_digits_max, end - at); ++count)
+        if (looks_like_embedded_pan(text.substr(at, count))) return true;
+    }
+    at = end;
+  }
+  return false;
+}
+
 std::size_t mask_card_data(std::string& text, const Mark& mark) {
   const std::vector<Finding> findings = find_card_data(text);
   if (findings.empty()) return 0;

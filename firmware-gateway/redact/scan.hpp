@@ -26,6 +26,10 @@ struct Finding {
 // In the order of the text, not overlapping.
 [[nodiscard]] std::vector<Finding> find_card_data(std::string_view text);
 
+// Whether a card number may stand anywhere within a run of digits, whatever is around it: for what was read by lengths
+// that may be wrong. In a long run chance alone says yes now and then.
+[[nodiscard]] bool may_hold_pan(std::string_view text);
+
 // The mark for one finding; it is given the found bytes.
 using Mark = std::function<std::string(std::string_view found)>;
 

@@ -178,4 +178,24 @@ std::string to_frame(const Answer& answer) {
   return frame + payload;
 }
 
+Dialogue::Step FramedDialogue::take(Exchange& exchange) {
+  const auto next = reader_.next();
+  if (std::holds_alternative<FrameReader::NeedMore>(next)) return Step::need_more;
+  const auto refuse = [&](const Refusal& refusal) {
+    exchange.on_refused(refusal.reason);
+    exchange.say(to_frame(refusal));
+  };
+  if (std::holds_alternative<FrameReader::TooLarge>(next)) {
+    refuse(event_too_large());
+    return Step::ended;
+  }
+  auto draft = read_submit(std::get<FrameReader::Frame>(next).payload);
+  if (draft) {
+    exchange.store(std::move(*draft), &to_frame);
+  } else {
+    refuse(draft.error());
+  }
+  return Step::taken;
+}
+
 }  // namespace terminal

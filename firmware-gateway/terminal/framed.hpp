@@ -15,6 +15,7 @@
 
 #include "firmware-gateway/redact/card_guard.hpp"
 #include "firmware-gateway/terminal/answer.hpp"
+#include "firmware-gateway/terminal/dialogue.hpp"
 #include "proto/base/result.hpp"
 
 namespace terminal {
@@ -57,5 +58,16 @@ class FrameReader {
 
 // The Answer as a whole frame, with its length.
 [[nodiscard]] std::string to_frame(const Answer& answer);
+
+// The framed protocol on one connection.
+class FramedDialogue final : public Dialogue {
+ public:
+  void add(std::string_view bytes) override { reader_.add(bytes); }
+  [[nodiscard]] Step take(Exchange& exchange) override;
+  [[nodiscard]] bool amid_request() const override { return reader_.mid_frame(); }
+
+ private:
+  FrameReader reader_;
+};
 
 }  // namespace terminal

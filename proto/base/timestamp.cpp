@@ -1,5 +1,9 @@
 #include "proto/base/timestamp.hpp"
 
+#include <fmt/format.h>
+
+#include "proto/base/text.hpp"
+
 namespace base {
 namespace {
 
@@ -133,6 +137,14 @@ std::optional<Timestamp> parse_rfc3339(std::string_view text) {
   const UtcTime utc = minute + second;
   if (!in_range(utc)) return std::nullopt;
   return Timestamp{utc, *offset};
+}
+
+std::string to_rfc3339(const Timestamp& time) {
+  std::string text = to_rfc3339(time.utc + time.offset);
+  text.pop_back();
+  const auto minutes = std::chrono::abs(time.offset).count();
+  return fmt::format("{}{}{:02}:{:02}", text, time.offset < std::chrono::minutes(0) ? '-' : '+', minutes / 60,
+                     minutes % 60);
 }
 
 }  // namespace base

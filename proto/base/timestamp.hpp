@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "proto/base/instant.hpp"
@@ -23,5 +24,9 @@ inline constexpr std::size_t timestamp_chars_max = 64;
 // the last millisecond before it. Only years 1900 to 9999 (UTC): others are no times of a card terminal, and to_rfc3339
 // could not write them.
 [[nodiscard]] std::optional<Timestamp> parse_rfc3339(std::string_view text);
+
+// "2026-11-24T22:23:51.042+01:00": local time in its offset. A time that cannot be said is given as the nearest one
+// that can.
+[[nodiscard]] std::string to_rfc3339(const Timestamp& time);
 
 }  // namespace base

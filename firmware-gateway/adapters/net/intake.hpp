@@ -5,6 +5,7 @@
 
 #include "firmware-gateway/redact/card_guard.hpp"
 #include "firmware-gateway/terminal/answer.hpp"
+#include "firmware-gateway/terminal/dialogue.hpp"
 
 namespace net {
 
@@ -17,6 +18,8 @@ class Intake {
   virtual void submit(redact::Draft draft, redact::Channel channel, Answered answered) = 0;
   // A door has refused something itself, before it was an event. For the count.
   virtual void on_refused(redact::Reason reason) = 0;
+  // Something has happened that could not be read: tell it in the stream.
+  virtual void on_unreadable(const terminal::Shape& shape) = 0;
 };
 
 }  // namespace net

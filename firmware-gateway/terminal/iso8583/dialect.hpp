@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "firmware-gateway/redact/sensitive.hpp"
+#include "firmware-gateway/terminal/iso8583/answers.hpp"
 #include "firmware-gateway/terminal/iso8583/charset.hpp"
 
 namespace iso8583 {
@@ -117,6 +118,7 @@ struct Dialect {
   std::array<FieldFormat, field_max + 1> fields{};
 
   Framing framing;
+  Answers answers;
 };
 
 }  // namespace iso8583

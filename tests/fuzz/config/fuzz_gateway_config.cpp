@@ -40,7 +40,8 @@ void check_config(const config::Config& config) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const zoneinfo::ZoneDatabase zones;
   const std::string_view text(size == 0 ? "" : reinterpret_cast<const char*>(data), size);
-  const auto reading = config::parse(text, "gateway.toml", {.zones = zones, .hasher = platform::hasher()});
+  const auto reading = config::parse(text, "gateway.toml",
+                                     {.zones = zones, .hasher = platform::hasher(), .dialect = &config::load_dialect});
   check_errors(reading);
   if (reading.config) check_config(*reading.config);
   if (const auto url = config::parse_broker_url(text)) ASSERT(!url->host.empty() && url->port != 0);

@@ -66,8 +66,10 @@ bool moves_money(MessageClass message_class) {
 
 std::optional<NoEvent> Mapping::no_event() const {
   if (mti_.message_class == MessageClass::reconciliation) return NoEvent::reconciling;
-  if (mti_.is_response() || !moves_money(mti_.message_class)) return NoEvent::not_money;
+  const bool tells = moves_money(mti_.message_class) || mti_.message_class == MessageClass::administrative;
+  if (mti_.is_response() || !tells) return NoEvent::not_money;
   if (text_of(request_, 41).empty() || text_of(request_, 11).empty()) return NoEvent::unidentified;
+  if (mti_.message_class == MessageClass::administrative) return std::nullopt;
   if (purpose_ == Purpose::inquiry || purpose_ == Purpose::transfer) return NoEvent::not_money;
   // A verification of the card: nothing was asked for.
   const bool of_nothing = amount_of(request_, 4) == 0;
@@ -80,14 +82,18 @@ Draft Mapping::draft() {
   draft_.fields.on_conflict = redact::OnConflict::store;
   original_ = original_of(request_, mti_, dialect_.year);
   set_identity();
-  set_type();
   set_times();
+  set_codes();
+  if (mti_.message_class == MessageClass::administrative) {
+    put(Field::type, "terminal_status");
+    return std::move(draft_);
+  }
+  set_type();
   set_amounts();
   set_decision();
   set_card();
   set_chip_data();
   set_place();
-  set_codes();
   draft_.fields.original = std::move(original_);
   return std::move(draft_);
 }

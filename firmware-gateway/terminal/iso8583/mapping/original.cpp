@@ -102,8 +102,9 @@ std::string message_ref_of(const Message& message, const Mti& mti, unsigned year
                            const std::optional<redact::Original>& original) {
   const bool in_its_place = original && original->is_this;
   const std::string_view kind = in_its_place ? std::string_view(original->mti) : message.mti();
-  std::string ref(kind.substr(0, 3));
   const bool reverses = mti.message_class == MessageClass::reversal;
+  // What a terminal reverses as a request at first and as an advice later is reversed once.
+  std::string ref(kind.substr(0, reverses ? 2 : 3));
   if (reverses && original) {
     add(ref, "of", std::string_view(original->mti).substr(0, 2));
     add(ref, "time", original->time);

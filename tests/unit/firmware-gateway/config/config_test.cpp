@@ -24,7 +24,8 @@ broker = "mqtt://127.0.0.1:1883"
 const zoneinfo::ZoneDatabase zones;
 
 config::Reading read(std::string_view text) {
-  return config::parse(text, "gateway.toml", {.zones = zones, .hasher = platform::hasher()});
+  return config::parse(text, "gateway.toml",
+                       {.zones = zones, .hasher = platform::hasher(), .dialect = &config::load_dialect});
 }
 
 // The errors of a configuration, as the technician sees them.
@@ -214,4 +215,47 @@ TEST_CASE("config: two doors cannot have one address, and the error names both")
         std::string::npos);
   CHECK(read(doors("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0")).config);
   CHECK(read(doors("127.0.0.1:9001", "127.0.0.2:9001", "[::1]:9001")).config);
+}
+
+TEST_CASE("config: a door for ISO 8583 says its role, and a dialect that it can answer in") {
+  const std::string door = R"([terminals.defaults]
+time_zone = "Europe/Vienna"
+[[terminals.iso8583]]
+name = "tills"
+)";
+  const auto with_door = [&](const std::string& keys) { return with(door + keys); };
+  const auto reading = read(with_door("role = \"answer\"\ndialect = \"iso87-bcd\"\n"));
+  REQUIRE(reading.config);
+  REQUIRE(reading.config->iso8583.size() == 1);
+  CHECK(reading.config->iso8583[0].listen.address == "127.0.0.1:8583");
+  CHECK(reading.config->iso8583[0].dialect->year == 1987);
+  // Whoever is not the host keeps advices from their acquirer so.
+  REQUIRE(reading.warnings.size() == 1);
+  CHECK(reading.warnings[0].find("their acquirer never sees it") != std::string::npos);
+
+  CHECK(error_of(with_door("dialect = \"iso87-bcd\"\n")).find("role") != std::string::npos);
+  CHECK(error_of(with_door("role = \"tap\"\ndialect = \"iso87-bcd\"\n")).find("allowed: \"answer\"") !=
+        std::string::npos);
+  CHECK(error_of(with_door("role = \"answer\"\n")).find("dialect") != std::string::npos);
+  CHECK(error_of(with_door("role = \"answer\"\ndialect = \"iso87-bcdd\"\n")).find("iso87-bcd") != std::string::npos);
+  CHECK(error_of(with_door("role = \"answer\"\ndialect = \"iso87-bcd\"\nlisten = \"0.0.0.0:8583\"\n"))
+            .find("allow_plaintext") != std::string::npos);
+  CHECK(error_of(with_door(
+                     "role = \"answer\"\ndialect = \"iso87-bcd\"\nlisten = \"0.0.0.0:8583\"\nallow_plaintext = true\n"))
+            .find("card.accept_card_numbers") != std::string::npos);
+  CHECK(error_of(
+            with_door("role = \"answer\"\ndialect = \"iso87-bcd\"\n[[terminals.iso8583]]\nname = \"tills\"\nlisten = "
+                      "\"127.0.0.1:8584\"\nrole = \"answer\"\ndialect = \"iso87-bcd\"\n"))
+            .find("that of another") != std::string::npos);
+}
+
+TEST_CASE("config: terminals that want a MAC are not answered") {
+  const std::string dialect =
+      (std::filesystem::temp_directory_path() / fmt::format("tillstream-mac-{}.toml", ::getpid())).string();
+  std::ofstream(dialect) << "extends = \"iso87-bcd\"\n[answers]\nmac = true\n";
+  const std::string error = error_of(
+      with(fmt::format("[[terminals.iso8583]]\nname = \"tills\"\nrole = \"answer\"\ndialect = \"{}\"\n", dialect)));
+  std::filesystem::remove(dialect);
+  CHECK(error.find("MAC") != std::string::npos);
+  CHECK(error.find("tapping the line") != std::string::npos);
 }

@@ -224,3 +224,32 @@ TEST_CASE("dialect: each that is shipped is whole, lists every field of its stan
     }
   }
 }
+
+TEST_CASE("dialect: how its host answers") {
+  const Dialect dialect = test::dialect_of(R"(extends = "iso87-ascii"
+[answers]
+echo = "3 4 11 41"
+cannot_store = "silent"
+request = "58"
+mac = true
+[answers.echo_for]
+0430 = "11 41 90"
+)");
+  CHECK(dialect.answers.echo == std::vector<unsigned>{3, 4, 11, 41});
+  CHECK(dialect.answers.echo_for.at("0430") == std::vector<unsigned>{11, 41, 90});
+  CHECK(dialect.answers.cannot_store == iso8583::CannotStore::silent);
+  CHECK(dialect.answers.request_code == "58");
+  CHECK(dialect.answers.mac);
+}
+
+TEST_CASE("dialect: nothing that holds card data is ever to go back in an answer") {
+  for (const auto* list : {"2", "3 4 35", "14", "45", "52", "55", "0", "1", "65", "200"}) {
+    CAPTURE(list);
+    CHECK_FALSE(errors_of(fmt::format("extends = \"iso87-ascii\"\n[answers]\necho = \"{}\"\n", list)).empty());
+  }
+  CHECK_FALSE(errors_of("extends = \"iso87-ascii\"\n[answers]\necho = \"3, 4\"\n").empty());
+  CHECK_FALSE(errors_of("extends = \"iso87-ascii\"\n[answers.echo_for]\n0430 = \"2\"\n").empty());
+  CHECK_FALSE(errors_of("extends = \"iso87-ascii\"\n[answers.echo_for]\n0420 = \"3\"\n").empty());
+  CHECK_FALSE(errors_of("extends = \"iso87-ascii\"\n[answers]\ncannot_store = \"05\"\n").empty());
+  CHECK_FALSE(errors_of("extends = \"iso87-ascii\"\n[answers]\nrequest = \"no\"\n").empty());
+}

@@ -14,6 +14,18 @@ std::string masked(std::string text) {
 
 }  // namespace
 
+TEST_CASE("scan: a card number within a run of digits is told, wherever it stands") {
+  using redact::may_hold_pan;
+  CHECK(may_hold_pan("4111111111111111"));
+  CHECK(may_hold_pan("020000471141111111111111110001234567800000"));
+  CHECK(may_hold_pan("x 0000000000378282246310005999 y"));
+  CHECK_FALSE(may_hold_pan("020000471141111111111111120001234567800000"));
+  CHECK_FALSE(may_hold_pan("632711004711"));
+  CHECK_FALSE(may_hold_pan("000000001250"));
+  CHECK_FALSE(may_hold_pan("no digits"));
+  CHECK_FALSE(may_hold_pan(""));
+}
+
 TEST_CASE("scan: finds every test card in every spelling") {
   for (const auto& card : redact_test::cards) {
     for (const std::string& text : redact_test::spellings(card.number)) {

@@ -97,6 +97,13 @@ TEST_CASE("what moves nothing makes no event") {
   CHECK(told("0220", sale({{11, ""}})).error() == NoEvent::unidentified);
 }
 
+TEST_CASE("an administrative advice is the terminal's status") {
+  const Fields fields = event("0620", {{7, "1123110901"}, {11, "000009"}, {41, "TERM0001"}});
+  CHECK(fields.text(Field::type) == "terminal_status");
+  CHECK(fields.text(Field::terminal_ref) == "000009");
+  CHECK(fields.text(Field::outcome).empty());
+}
+
 TEST_CASE("a code that nobody knows has happened, and moves no takings") {
   const Fields fields = event("0220", sale({{3, "870000"}}));
   CHECK(fields.text(Field::type) == "sale");

@@ -1,4 +1,4 @@
-#include "firmware-gateway/adapters/net/framed_server.hpp"
+#include "firmware-gateway/adapters/net/line_server.hpp"
 
 #include <doctest/doctest.h>
 
@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "firmware-gateway/terminal/framed.hpp"
 #include "tests/support/raw_client.hpp"
 
 namespace {
@@ -29,6 +30,7 @@ class ScriptedIntake final : public net::Intake {
     held.push_back(std::move(answered));
   }
   void on_refused(redact::Reason /*reason*/) override {}
+  void on_unreadable(const terminal::Shape& /*shape*/) override {}
 
   bool holds = false;
   std::vector<Answered> held;
@@ -38,8 +40,9 @@ class ScriptedIntake final : public net::Intake {
 class Bench {
  public:
   explicit Bench(std::size_t max_connections) {
-    auto started =
-        net::FramedServer::start(io, {.listen = "127.0.0.1:0", .tls = {}, .max_connections = max_connections}, intake);
+    auto started = net::LineServer::start(
+        io, {.listen = "127.0.0.1:0", .tls = {}, .max_connections = max_connections},
+        [] { return std::make_unique<terminal::FramedDialogue>(); }, intake);
     REQUIRE(started.has_value());
     server = *std::move(started);
   }
@@ -48,7 +51,7 @@ class Bench {
 
   boost::asio::io_context io{1};
   ScriptedIntake intake;
-  std::unique_ptr<net::FramedServer> server;
+  std::unique_ptr<net::LineServer> server;
 };
 
 class Line : public support::RawClient {

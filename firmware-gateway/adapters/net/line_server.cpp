@@ -1,4 +1,4 @@
-#include "firmware-gateway/adapters/net/framed_server.hpp"
+#include "firmware-gateway/adapters/net/line_server.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -12,8 +12,6 @@
 #include <vector>
 
 #include "firmware-gateway/terminal/answer_queue.hpp"
-#include "firmware-gateway/terminal/framed.hpp"
-#include "firmware-gateway/terminal/json_event.hpp"
 #include "proto/platform/listen_address.hpp"
 #include "proto/platform/lobby.hpp"
 #include "proto/platform/tls_context.hpp"
@@ -38,7 +36,8 @@ constexpr std::size_t write_bytes = 64 * 1024;
 
 // What all sessions of a server share.
 struct Shared {
-  FramedSettings settings;
+  LineSettings settings;
+  terminal::MakeDialogue make_dialogue;
   Intake& intake;
   std::size_t connections = 0;
   std::uint64_t dropped = 0;
@@ -56,7 +55,7 @@ class Session {
   virtual void abort() = 0;
   [[nodiscard]] virtual bool aborted() const = 0;
   [[nodiscard]] virtual const platform::Origin& origin() const = 0;
-  // Since when it owes us something: a handshake, a frame, the taking of its answers. None: it waits for us.
+  // Since when it owes us something: a handshake, a request, the taking of its answers. None: it waits for us.
   [[nodiscard]] virtual std::optional<Clock::time_point> unheard_since(Clock::time_point now) const = 0;
 };
 
@@ -67,7 +66,9 @@ void close_socket(tcp::socket& socket) {
 }
 
 template <class Stream>
-class StreamSession final : public Session, public std::enable_shared_from_this<StreamSession<Stream>> {
+class StreamSession final : public Session,
+                            public terminal::Exchange,
+                            public std::enable_shared_from_this<StreamSession<Stream>> {
  public:
   StreamSession(std::shared_ptr<Shared> shared, Stream stream, TlsContext tls, const platform::Origin& origin,
                 redact::Channel channel)
@@ -75,7 +76,8 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
         tls_(std::move(tls)),
         stream_(std::move(stream)),
         origin_(origin),
-        channel_(channel) {
+        channel_(channel),
+        dialogue_(shared_->make_dialogue()) {
     ++shared_->connections;
   }
   StreamSession(const StreamSession&) = delete;
@@ -161,52 +163,48 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
       ended_ = true;
       return finish_when_done();
     }
-    reader_.add({bytes_.data(), count});
-    take_frames();
+    dialogue_->add({bytes_.data(), count});
+    take_requests();
     read();
   }
 
-  // As many frames as there is room for answers; the rest stays in the reader.
-  void take_frames() {
+  // As many requests as there is room for answers; the rest stays with the dialogue.
+  void take_requests() {
     while (!ended_ && !aborted_ && !answers_.full()) {
-      auto next = reader_.next();
-      if (std::holds_alternative<terminal::FrameReader::NeedMore>(next)) break;
-      // Of the frame that comes after it nobody has waited for anything yet.
+      const auto step = dialogue_->take(*this);
+      if (step == terminal::Dialogue::Step::need_more) break;
+      // Of the request that comes after it nobody has waited for anything yet.
       read_since_.reset();
-      if (std::holds_alternative<terminal::FrameReader::TooLarge>(next)) {
-        ++shared_->dropped;
-        ended_ = true;
-        refuse(answers_.open(), terminal::event_too_large());
-        break;
-      }
-      submit(std::get<terminal::FrameReader::Frame>(next).payload);
+      if (step == terminal::Dialogue::Step::taken) continue;
+      ++shared_->dropped;
+      ended_ = true;
+      finish_when_done();
     }
-    const bool in_frame = reader_.mid_frame() && !answers_.full();
-    if (!in_frame) {
+    const bool amid = dialogue_->amid_request() && !answers_.full();
+    if (!amid) {
       read_since_.reset();
     } else if (!read_since_) {
       read_since_ = Clock::now();
     }
   }
 
-  void submit(std::string_view payload) {
-    const auto slot = answers_.open();
-    auto draft = terminal::read_submit(payload);
-    if (!draft) return refuse(slot, draft.error());
-    shared_->intake.submit(
-        std::move(*draft), channel_,
-        [self = this->shared_from_this(), slot](const terminal::Answer& given) { self->answer(slot, given); });
-  }
-
-  void refuse(terminal::AnswerQueue::Slot slot, const terminal::Refusal& refusal) {
-    shared_->intake.on_refused(refusal.reason);
-    answer(slot, refusal);
-  }
-
-  void answer(terminal::AnswerQueue::Slot slot, const terminal::Answer& given) {
-    answers_.fill(slot, terminal::to_frame(given));
+  void say(std::string bytes) override {
+    answers_.fill(answers_.open(), std::move(bytes));
     write();
   }
+
+  void store(redact::Draft draft, Words words) override {
+    const auto slot = answers_.open();
+    shared_->intake.submit(
+        std::move(draft), channel_,
+        [self = this->shared_from_this(), slot, words = std::move(words)](const terminal::Answer& given) {
+          self->answers_.fill(slot, words(given));
+          self->write();
+        });
+  }
+
+  void on_refused(redact::Reason reason) override { shared_->intake.on_refused(reason); }
+  void on_unreadable(const terminal::Shape& shape) override { shared_->intake.on_unreadable(shape); }
 
   void write() {
     if (writing_ || aborted_) return;
@@ -225,8 +223,8 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
                         self->write_since_.reset();
                         self->owes_since_ = Clock::now();
                         if (error) return self->abort();
-                        // Room for answers again: frames may wait in the reader.
-                        self->take_frames();
+                        // Room for answers again: requests may wait with the dialogue.
+                        self->take_requests();
                         self->write();
                         self->read();
                       });
@@ -242,7 +240,7 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
   Stream stream_;
   platform::Origin origin_;
   redact::Channel channel_;
-  terminal::FrameReader reader_;
+  std::unique_ptr<terminal::Dialogue> dialogue_;
   terminal::AnswerQueue answers_;
   std::array<char, read_bytes> bytes_{};
   std::string out_;
@@ -261,10 +259,12 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
 using PlainSession = StreamSession<tcp::socket>;
 using TlsSession = StreamSession<asio::ssl::stream<tcp::socket>>;
 
-class AsioFramedServer final : public FramedServer {
+class AsioLineServer final : public LineServer {
  public:
-  AsioFramedServer(asio::io_context& io, const FramedSettings& settings, Intake& intake, TlsContext tls)
-      : shared_(std::make_shared<Shared>(Shared{.settings = settings, .intake = intake})),
+  AsioLineServer(asio::io_context& io, const LineSettings& settings, terminal::MakeDialogue make_dialogue,
+                 Intake& intake, TlsContext tls)
+      : shared_(std::make_shared<Shared>(
+            Shared{.settings = settings, .make_dialogue = std::move(make_dialogue), .intake = intake})),
         tls_(std::move(tls)),
         acceptor_(io),
         pause_(io),
@@ -273,9 +273,9 @@ class AsioFramedServer final : public FramedServer {
                {.inside = [this] { return inside(); },
                 .admit = [this](tcp::socket socket) { admit(std::move(socket)); },
                 .turn_away = [](tcp::socket socket) { close_socket(socket); }}) {}
-  AsioFramedServer(const AsioFramedServer&) = delete;
-  AsioFramedServer& operator=(const AsioFramedServer&) = delete;
-  ~AsioFramedServer() override {
+  AsioLineServer(const AsioLineServer&) = delete;
+  AsioLineServer& operator=(const AsioLineServer&) = delete;
+  ~AsioLineServer() override {
     *alive_ = false;
     for (const auto& weak : sessions_) {
       if (const auto session = weak.lock()) session->abort();
@@ -402,9 +402,10 @@ class AsioFramedServer final : public FramedServer {
 
 }  // namespace
 
-std::expected<std::unique_ptr<FramedServer>, std::string> FramedServer::start(asio::io_context& io,
-                                                                              const FramedSettings& settings,
-                                                                              Intake& intake) {
+std::expected<std::unique_ptr<LineServer>, std::string> LineServer::start(asio::io_context& io,
+                                                                          const LineSettings& settings,
+                                                                          terminal::MakeDialogue make_dialogue,
+                                                                          Intake& intake) {
   const auto address = platform::parse_listen_address(settings.listen);
   if (!address) return std::unexpected(settings.listen + ": " + address.error());
   TlsContext tls;
@@ -413,7 +414,7 @@ std::expected<std::unique_ptr<FramedServer>, std::string> FramedServer::start(as
     if (!context) return std::unexpected(context.error());
     tls = std::move(*context);
   }
-  auto server = std::make_unique<AsioFramedServer>(io, settings, intake, std::move(tls));
+  auto server = std::make_unique<AsioLineServer>(io, settings, std::move(make_dialogue), intake, std::move(tls));
   if (const error_code error = server->listen(*address)) {
     return std::unexpected(platform::listen_error(settings.listen, error.value()));
   }

@@ -1,8 +1,9 @@
-// FramedServer: the framed protocol over TCP, plain or with TLS. Frames in, answers back in the order of the requests.
+// LineServer: terminals on TCP, plain or with TLS, each connection with a dialogue of its own. Requests in, answers
+// back in the order of the requests.
 //
 // Bounded: max_connections (one more waits for a moment, by the rules of platform/door.hpp), pipelined_requests_max a
-// connection (a connection that has so many open is read no further until answers have left), slow_read for a frame
-// that has begun, slow_write for a peer that takes nothing.
+// connection (a connection that has so many open is read no further until answers have left), slow_read for a
+// request that has begun, slow_write for a peer that takes nothing.
 //
 // Everything happens on the thread that runs the io_context. Destroy it before the intake.
 #pragma once
@@ -19,7 +20,7 @@
 
 namespace net {
 
-struct FramedSettings {
+struct LineSettings {
   std::string listen;
   std::optional<platform::TlsFiles> tls;
   std::size_t max_connections = 512;
@@ -27,13 +28,12 @@ struct FramedSettings {
   std::chrono::milliseconds slow_write{30'000};
 };
 
-class FramedServer {
+class LineServer {
  public:
   // The error names the address, the cause and the remedy.
-  [[nodiscard]] static std::expected<std::unique_ptr<FramedServer>, std::string> start(boost::asio::io_context& io,
-                                                                                       const FramedSettings& settings,
-                                                                                       Intake& intake);
-  virtual ~FramedServer() = default;
+  [[nodiscard]] static std::expected<std::unique_ptr<LineServer>, std::string> start(
+      boost::asio::io_context& io, const LineSettings& settings, terminal::MakeDialogue make_dialogue, Intake& intake);
+  virtual ~LineServer() = default;
 
   [[nodiscard]] virtual std::string address() const = 0;
   [[nodiscard]] virtual std::size_t connections() const = 0;
@@ -41,7 +41,7 @@ class FramedServer {
   [[nodiscard]] virtual std::uint64_t refused_connections() const = 0;
   // Connections that were closed to make room for a newcomer.
   [[nodiscard]] virtual std::uint64_t displaced_connections() const = 0;
-  // Connections closed for a frame that was too large or too slow, or for a peer that reads no answers.
+  // Connections closed for a request that could not be understood or was too slow, or for a peer that reads no answers.
   [[nodiscard]] virtual std::uint64_t dropped_connections() const = 0;
   // TLS handshakes that failed or took too long.
   [[nodiscard]] virtual std::uint64_t failed_handshakes() const = 0;

@@ -1,0 +1,12 @@
+// A dialect's [answers]: how its host answers.
+#pragma once
+
+#include "firmware-gateway/terminal/iso8583/answers.hpp"
+#include "proto/platform/settings.hpp"
+
+namespace config {
+
+// What the table does not say stays as it is in `answers`. Errors stay with the table.
+void read_answers(platform::SettingsTable table, iso8583::Answers& answers);
+
+}  // namespace config

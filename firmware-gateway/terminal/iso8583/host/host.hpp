@@ -1,0 +1,70 @@
+// Host: the gateway as the one that terminals report to (role "answer"). Decides what a message gets, and what its
+// answer is once it is known whether the event is stored. Pure, and without a memory: the answer depends on the message
+// alone, so that a repeat gets the first one's, also after a restart.
+//
+//   bytes ──react──▶ Say      answer at once: there is nothing to store
+//                    Store    submit the draft; conclude() makes the answer of what becomes of it
+//                    Reject   answer (format error), and tell in a notice what could be read
+//                    Ignore   a response that nobody has asked for
+//                    HangUp   nobody can be answered: no MTI, no STAN, no terminal
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "firmware-gateway/redact/card_guard.hpp"
+#include "firmware-gateway/terminal/answer.hpp"
+#include "firmware-gateway/terminal/iso8583/codec.hpp"
+#include "firmware-gateway/terminal/iso8583/dialect.hpp"
+#include "firmware-gateway/terminal/iso8583/mapping/mti.hpp"
+
+namespace iso8583 {
+
+// What an answer repeats of its request. Holds no card data.
+struct Echo {
+  Mti request;
+  std::string header;
+  std::vector<std::pair<unsigned, std::string>> fields;
+};
+
+class Host {
+ public:
+  struct Say {
+    base::Bytes message;
+  };
+  struct Store {
+    redact::Draft draft;
+    Echo echo;
+  };
+  // The message's shape, and its fields of class open: "mti", "reason", "fields", "field_11" …
+  using Shape = std::map<std::string, std::string>;
+  struct Reject {
+    base::Bytes message;
+    Shape shape;
+  };
+  struct Ignore {};
+  struct HangUp {};
+  using Reaction = std::variant<Say, Store, Reject, Ignore, HangUp>;
+
+  // The dialect must outlive it.
+  explicit Host(const Dialect& dialect) : dialect_(dialect) {}
+
+  [[nodiscard]] Reaction react(base::BytesView message) const;
+  // The answer to a Store. Empty: silence, as the dialect wants it when nothing can be stored.
+  [[nodiscard]] base::Bytes conclude(const Echo& echo, const terminal::Answer& answer) const;
+
+ private:
+  [[nodiscard]] Reaction react(const Message& message, const Mti& mti) const;
+  [[nodiscard]] Reaction react_incomplete(const DecodeError& error) const;
+  [[nodiscard]] Echo echo_of(const Message& message, const Mti& mti) const;
+  [[nodiscard]] base::Bytes answer(const Echo& echo, std::string_view code) const;
+  [[nodiscard]] Shape shape_of(const Message& message, std::string reason) const;
+
+  const Dialect& dialect_;
+};
+
+}  // namespace iso8583

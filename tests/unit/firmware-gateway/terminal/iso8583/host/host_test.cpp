@@ -1,0 +1,214 @@
+#include "firmware-gateway/terminal/iso8583/host/host.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tests/unit/firmware-gateway/terminal/iso8583/mapping/messages.hpp"
+
+using iso8583::Host;
+using test::FieldValues;
+using test::sale;
+
+namespace {
+
+base::Bytes encoded(const std::string& mti, const FieldValues& fields,
+                    const iso8583::Dialect& dialect = test::dialect()) {
+  iso8583::Composition composition(mti);
+  for (const auto& [number, value] : fields) composition.set(number, value);
+  auto bytes = iso8583::encode(composition, dialect);
+  if (!bytes) FAIL(bytes.error().text());
+  return std::move(*bytes);
+}
+
+// "0230 3=000000 11=004711 39=00": all of an answer, in the order of its fields.
+std::string shown(const base::Bytes& answer, const iso8583::Dialect& dialect = test::dialect()) {
+  if (answer.empty()) return "silence";
+  const auto message = iso8583::decode(answer, dialect);
+  if (!message) return message.error().text();
+  std::string text(message->mti());
+  for (unsigned number = message->fields().next(0); number != 0; number = message->fields().next(number))
+    text += " " + std::to_string(number) + "=" + std::string(message->open(number).value_or("?"));
+  return text;
+}
+
+terminal::Answer stored() { return terminal::Stored{.event_id = "018f", .epoch = "e", .seq = 1}; }
+terminal::Answer refused(redact::Reason reason) {
+  return terminal::Refusal{.reason = reason, .field = {}, .message = "x"};
+}
+
+// What a message that is stored gets in the end.
+std::string stored_answer(const std::string& mti, const FieldValues& fields) {
+  const Host host(test::dialect());
+  const auto reaction = host.react(encoded(mti, fields));
+  const auto* const store = std::get_if<Host::Store>(&reaction);
+  REQUIRE(store != nullptr);
+  return shown(host.conclude(store->echo, stored()));
+}
+
+std::string said(const std::string& mti, const FieldValues& fields) {
+  const Host host(test::dialect());
+  const auto reaction = host.react(encoded(mti, fields));
+  const auto* const say = std::get_if<Host::Say>(&reaction);
+  REQUIRE(say != nullptr);
+  return shown(say->message);
+}
+
+}  // namespace
+
+TEST_CASE("host: an advice that is stored is answered 00, with what the terminal needs to find it again") {
+  CHECK(
+      stored_answer("0220", sale({{2, "4111111111111111"}, {35, "4111111111111111=2912"}, {52, "0123456789ABCDEF"}})) ==
+      "0230 3=000000 4=000000001250 7=1123110901 11=004711 12=120901 13=1123 39=00 41=TERM0001 "
+      "42=MERCHANT0000001 49=978");
+}
+
+TEST_CASE("host: a repeat gets the first one's answer") {
+  CHECK(stored_answer("0221", sale()) == stored_answer("0220", sale()));
+  CHECK(stored_answer("0401", sale()) == stored_answer("0400", sale()));
+  CHECK(stored_answer("0421", sale()).starts_with("0430 "));
+}
+
+TEST_CASE("host: what is stored of each kind of advice") {
+  for (const auto* mti : {"0120", "0121", "0220", "0221", "0240", "0320", "0400", "0401", "0420", "0421", "0620"}) {
+    CAPTURE(mti);
+    CHECK(stored_answer(mti, sale()).find(" 39=00 ") != std::string::npos);
+  }
+}
+
+TEST_CASE("host: what cannot be stored is never answered 00") {
+  const Host host(test::dialect());
+  const auto reaction = host.react(encoded("0220", sale()));
+  const auto& echo = std::get<Host::Store>(reaction).echo;
+  CHECK(shown(host.conclude(echo, refused(redact::Reason::busy))).find(" 39=96 ") != std::string::npos);
+  CHECK(shown(host.conclude(echo, refused(redact::Reason::storage))).find(" 39=96 ") != std::string::npos);
+  CHECK(shown(host.conclude(echo, refused(redact::Reason::unknown_terminal))).find(" 39=58 ") != std::string::npos);
+  CHECK(shown(host.conclude(echo, refused(redact::Reason::invalid_field))).find(" 39=30 ") != std::string::npos);
+  CHECK(shown(host.conclude(echo, refused(redact::Reason::card_number_refused))).find(" 39=63 ") != std::string::npos);
+}
+
+TEST_CASE("host: how it says that it cannot store is the dialect's to choose") {
+  iso8583::Dialect dialect = test::dialect();
+  const auto answer = [&] {
+    const Host host(dialect);
+    const auto reaction = host.react(encoded("0220", sale()));
+    return shown(host.conclude(std::get<Host::Store>(reaction).echo, refused(redact::Reason::busy)));
+  };
+  dialect.answers.cannot_store = iso8583::CannotStore::inoperative;
+  CHECK(answer().find(" 39=91 ") != std::string::npos);
+  dialect.answers.cannot_store = iso8583::CannotStore::silent;
+  CHECK(answer() == "silence");
+}
+
+TEST_CASE("host: requests for approval are not ours: 40, or what the dialect says") {
+  CHECK(said("0100", sale()).find("0110 ") == 0);
+  CHECK(said("0200", sale()).find(" 39=40 ") != std::string::npos);
+  iso8583::Dialect dialect = test::dialect();
+  dialect.answers.request_code = "58";
+  const Host host(dialect);
+  const auto reaction = host.react(encoded("0200", sale()));
+  CHECK(shown(std::get<Host::Say>(reaction).message).find(" 39=58 ") != std::string::npos);
+}
+
+TEST_CASE("host: network management is answered at once, keys are not exchanged") {
+  CHECK(said("0800", {{7, "1123110000"}, {11, "000001"}, {70, "301"}}) == "0810 7=1123110000 11=000001 39=00 70=301");
+  CHECK(said("0800", {{7, "1123110000"}, {11, "000001"}, {70, "001"}}) == "0810 7=1123110000 11=000001 39=00 70=001");
+  CHECK(said("0820", {{7, "1123110000"}, {11, "000001"}, {70, "201"}}) == "0830 7=1123110000 11=000001 39=00 70=201");
+  CHECK(said("0800", {{7, "1123110000"}, {11, "000001"}, {70, "101"}}) == "0810 7=1123110000 11=000001 39=40 70=101");
+}
+
+TEST_CASE("host: what moves nothing is accepted and not stored") {
+  CHECK(said("0220", sale({{3, "310000"}})).find(" 39=00 ") != std::string::npos);
+  CHECK(said("0220", sale({{4, "000000000000"}})).find(" 39=00 ") != std::string::npos);
+}
+
+TEST_CASE("host: nobody can be answered without MTI, STAN or terminal") {
+  const Host host(test::dialect());
+  CHECK(std::holds_alternative<Host::HangUp>(host.react(encoded("0220", sale({{41, ""}})))));
+  CHECK(std::holds_alternative<Host::HangUp>(host.react(encoded("0220", sale({{11, ""}})))));
+  CHECK(std::holds_alternative<Host::HangUp>(host.react(base::BytesView("02"))));
+  CHECK(std::holds_alternative<Host::HangUp>(host.react(base::BytesView("hello, world, this is no message"))));
+  CHECK(std::holds_alternative<Host::HangUp>(host.react(base::BytesView(""))));
+}
+
+TEST_CASE("host: a response that nobody asked for is let pass") {
+  const Host host(test::dialect());
+  CHECK(std::holds_alternative<Host::Ignore>(host.react(encoded("0230", sale({{39, "00"}})))));
+}
+
+TEST_CASE("host: a message that breaks off behind what makes it out is stored as incomplete") {
+  const Host host(test::dialect());
+  const base::Bytes whole = encoded("0220", sale());
+  // Field 49 is the last one: cut within it.
+  const auto reaction = host.react(base::BytesView(whole).substr(0, whole.size() - 1));
+  const auto* const store = std::get_if<Host::Store>(&reaction);
+  REQUIRE(store != nullptr);
+  CHECK(store->draft.fields.incomplete == std::vector<std::string>{"iso8583 field 49 and what follows"});
+  CHECK(shown(host.conclude(store->echo, stored())).find(" 39=00 ") != std::string::npos);
+}
+
+TEST_CASE("host: a message that does not say what it is about is answered 30, and a notice has what could be read") {
+  const Host host(test::dialect());
+  base::Bytes whole = encoded("0220", sale({{3, ""}, {37, "632711004711"}}));
+  const auto reaction = host.react(base::BytesView(whole).substr(0, whole.size() - 1));
+  const auto* const reject = std::get_if<Host::Reject>(&reaction);
+  REQUIRE(reject != nullptr);
+  CHECK(shown(reject->message).find("0230 ") == 0);
+  CHECK(shown(reject->message).find(" 39=30 ") != std::string::npos);
+  CHECK(reject->shape.at("mti") == "0220");
+  CHECK(reject->shape.at("field_11") == "004711");
+  CHECK(reject->shape.at("field_37") == "632711004711");
+  CHECK(reject->shape.at("field_4") == "000000001250");
+  CHECK(reject->shape.at("reason").find("field 49") != std::string::npos);
+}
+
+TEST_CASE("host: no answer and no notice holds card data, wherever a message breaks off") {
+  const std::string pan = "4111111111111111";
+  const Host host(test::dialect());
+  const base::Bytes whole = encoded("0220", sale({{2, pan},
+                                                  {14, "2912"},
+                                                  {35, pan + "=29121010000000000000"},
+                                                  {45, "B" + pan + "^DOE/JOHN^2912101"},
+                                                  {52, "0123456789ABCDEF"},
+                                                  {60, "card " + pan}}));
+  for (std::size_t size = 0; size <= whole.size(); ++size) {
+    const auto reaction = host.react(base::BytesView(whole).substr(0, size));
+    std::string all;
+    if (const auto* const reject = std::get_if<Host::Reject>(&reaction)) {
+      all = shown(reject->message);
+      for (const auto& [name, value] : reject->shape) all += " " + value;
+    }
+    if (const auto* const store = std::get_if<Host::Store>(&reaction)) {
+      all = shown(host.conclude(store->echo, stored()));
+      for (const auto& name : store->draft.fields.incomplete) all += " " + name;
+    }
+    CHECK(all.find(pan) == std::string::npos);
+    CHECK(all.find("0123456789ABCDEF") == std::string::npos);
+    CHECK(all.find("DOE") == std::string::npos);
+  }
+}
+
+TEST_CASE("host: a card number that wrong lengths have put amid other digits is in no notice") {
+  const Host host(test::dialect());
+  // No field 3, so that it is rejected.
+  const std::string around = "020000471141111111111111110001234567800000";
+  base::Bytes whole = encoded("0420", sale({{3, ""}, {90, around}, {100, "123456"}}));
+  const auto reaction = host.react(base::BytesView(whole).substr(0, whole.size() - 1));
+  const auto* const reject = std::get_if<Host::Reject>(&reaction);
+  REQUIRE(reject != nullptr);
+  CHECK(reject->shape.at("field_90") == "[card data]");
+  CHECK(reject->shape.at("field_4") == "000000001250");
+  CHECK(reject->shape.at("fields") == "4 7 11 12 13 41 42 49 90");
+}
+
+TEST_CASE("host: in 1993 the answer's code has three digits") {
+  const auto& dialect = test::dialect("iso93-ascii");
+  const Host host(dialect);
+  const FieldValues fields{{3, "000000"}, {4, "000000001250"}, {11, "004711"}, {12, "261123120930"},
+                           {24, "200"},   {41, "TERM0001"},    {49, "978"}};
+  const auto financial = host.react(encoded("1220", fields, dialect));
+  CHECK(shown(host.conclude(std::get<Host::Store>(financial).echo, stored()), dialect).find("1230 ") == 0);
+  CHECK(shown(host.conclude(std::get<Host::Store>(financial).echo, stored()), dialect).find(" 39=000 ") !=
+        std::string::npos);
+  const auto reversal = host.react(encoded("1420", fields, dialect));
+  CHECK(shown(host.conclude(std::get<Host::Store>(reversal).echo, stored()), dialect).find(" 39=400 ") !=
+        std::string::npos);
+}
