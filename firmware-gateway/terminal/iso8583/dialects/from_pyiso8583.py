@@ -8,8 +8,8 @@ SPEC.json is one of
   - a description as pyiso8583 takes it: an object of rows by key, h, t, p, 1, 2 … 192, each with data_enc, len_enc, len_type,
     max_len and, where given, len_count, left_pad, right_pad, desc. To write one: json.dump(spec, file).
   - {"spec": {…}, "field_rows": {…}}: rows of the fields alone, and in words how MTI and bitmap are coded:
-    "mti": "ascii" | "bcd" | "ebcdic", "bitmap": "hex" | "binary" | "hex in ebcdic", "year": 1987 | 1993.
-    Further keys are passed over.
+    "mti": "ascii" | "bcd" | "ebcdic", "bitmap": "hex" | "binary" | "hex in ebcdic", "year": 1987 | 1993. Where spec has a
+    field_rows of its own, it names those of several rows that are meant. Further keys are passed over.
 
 Fields get no class here: the dialect's reader gives each the class of its number in the standard, so that what must be masked
 is. The name is the file's. Exit status 1, and why on stderr, for what is no description or what no dialect can say.
@@ -81,6 +81,8 @@ def rows_of(description, year):
     if "field_rows" not in description:
         return description, year
     spec, rows = description.get("spec", {}), description["field_rows"]
+    if isinstance(rows, dict) and isinstance(spec.get("field_rows"), str):
+        rows = rows.get(spec["field_rows"], rows)
     if not isinstance(rows, dict):
         raise NoDialect("field_rows: is no object of rows")
     bitmap = in_words(spec.get("bitmap", "hex"), "spec.bitmap")
