@@ -14,11 +14,20 @@ namespace {
 
 constexpr std::size_t last_shown = 4;
 constexpr char mask = '*';
+constexpr std::uint8_t pan_tag = 0x5A;
+constexpr std::uint8_t track2_tag = 0x57;
 constexpr std::string_view fixed_mark = "[card data]";
 // The shortest hex that can hold a card number as characters: 13 of them.
 constexpr std::size_t hex_of_characters_min = 26;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// The bytes, when the text is hex from end to end. Nothing is written before that is known: part of it may be a card
+// number.
+std::optional<std::string> bytes_of(std::string_view hex) {
+  const auto is_hex = [](char c) { return is_digit(c) || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f'); };
+  return std::ranges::all_of(hex, is_hex) ? base::from_hex(hex) : std::nullopt;
+}
 
 std::string upper_hex(std::string_view bytes) {
   std::string hex = base::to_hex(bytes);
@@ -62,8 +71,14 @@ bool bytes_hold(std::string_view bytes, bool (*holds)(std::string_view)) {
   return found;
 }
 
+std::string masks(std::size_t count) {
+  std::string text;
+  text.assign(count, mask);
+  return text;
+}
+
 std::string shown_number(std::string_view text) {
-  std::string masked(text.size(), mask);
+  std::string masked = masks(text.size());
   if (text.size() < pan_digits_min) return masked;
   const std::string_view last = text.substr(text.size() - last_shown);
   if (std::ranges::all_of(last, is_digit)) std::ranges::copy(last, masked.end() - last_shown);
@@ -72,10 +87,10 @@ std::string shown_number(std::string_view text) {
 
 std::string shown_text(std::string_view text) {
   if (text.size() >= hex_of_characters_min) {
-    if (auto bytes = base::from_hex(text)) {
+    if (auto bytes = bytes_of(text)) {
       const bool found = bytes_hold(*bytes, holds_card_data);
       wipe(*bytes);
-      if (found) return std::string(fixed_mark);
+      if (found) return std::string{fixed_mark};
     }
   }
   std::string scanned(text);
@@ -86,7 +101,7 @@ std::string shown_text(std::string_view text) {
 // EMV data as bytes: from hex, or from text whose characters are bytes (a dialect that takes field 55 for characters).
 // Empty when it is neither.
 std::string tlv_bytes(std::string_view text) {
-  if (auto bytes = base::from_hex(text)) return *std::move(bytes);
+  if (auto bytes = bytes_of(text)) return *std::move(bytes);
   std::string bytes;
   bytes.reserve(text.size());
   while (!text.empty()) {
@@ -127,13 +142,13 @@ void read_elements(std::string_view bytes, unsigned depth, TlvReading& reading) 
 
 std::string shown_tlv(const Sensitive& field) {
   const TlvReading reading = read_tlv(field);
-  if (reading.elements.empty()) return std::string(field.size(), mask);
+  if (reading.elements.empty()) return masks(field.size());
   std::string text;
   for (const TlvElement& element : reading.elements) {
     if (!text.empty()) text += ' ';
     text += element.tag;
     text += '=';
-    text += element.masked ? std::string(2 * element.length, mask) : element.value;
+    text += element.masked ? masks(2 * element.length) : element.value;
   }
   return text + (reading.complete ? "" : " …");
 }
@@ -160,13 +175,13 @@ Secret track2_in(std::string_view text) {
   return separator == '=' || separator == 'D' || separator == 'd' ? std::move(pan) : Secret();
 }
 
-Secret value_of_tag(std::string_view bytes, std::string_view tag, unsigned depth, Secret (*read)(std::string_view)) {
+Secret value_of_tag(std::string_view bytes, std::uint8_t tag, unsigned depth, Secret (*read)(std::string_view)) {
   for (skip_filling(bytes); !bytes.empty(); skip_filling(bytes)) {
     const auto tlv = take_tlv(bytes);
     if (!tlv) return {};
     if (tlv->constructed() && depth < tlv_depth_max) {
       if (Secret found = value_of_tag(tlv->value, tag, depth + 1, read); !found.empty()) return found;
-    } else if (tlv->tag == tag) {
+    } else if (tlv->tag.size() == 1 && static_cast<std::uint8_t>(tlv->tag.front()) == tag) {
       std::string hex = upper_hex(tlv->value);
       Secret found = read(hex);
       wipe(hex);
@@ -184,7 +199,7 @@ std::string shown(const Sensitive& field) {
       return shown_number(field.text_);
     case DataClass::sad:
     case DataClass::chd:
-      return std::string(field.size(), mask);
+      return masks(field.size());
     case DataClass::tlv:
       return shown_tlv(field);
     case DataClass::text:
@@ -218,8 +233,8 @@ Secret pan_of_track1(const Sensitive& field) {
 
 Secret pan_of_tlv(const Sensitive& field) {
   std::string bytes = tlv_bytes(field.text_);
-  Secret pan = value_of_tag(bytes, "\x5A", 0, number_in);
-  if (pan.empty()) pan = value_of_tag(bytes, "\x57", 0, track2_in);
+  Secret pan = value_of_tag(bytes, pan_tag, 0, number_in);
+  if (pan.empty()) pan = value_of_tag(bytes, track2_tag, 0, track2_in);
   wipe(bytes);
   return pan;
 }

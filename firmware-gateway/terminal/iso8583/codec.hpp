@@ -39,13 +39,13 @@ enum class Reason : std::uint8_t {
 enum class Part : std::uint8_t { header, mti, bitmap, secondary_bitmap, tertiary_bitmap, field, end };
 
 struct DecodeError {
-  Reason reason;
-  Part part;
+  Reason reason{};
+  Part part{};
   unsigned field = 0;        // Part::field
   std::size_t position = 0;  // bytes from the message's beginning to where the part begins
   std::size_t bytes = 0;     // of the message
   // What had been read until then.
-  Message read;
+  Message read{};
 
   // "field 4 (Amount, transaction) at byte 38 of 45: the message ends before the field does"
   [[nodiscard]] std::string text(unsigned year = 1987) const;
@@ -86,7 +86,7 @@ struct EncodeError {
     padding,     // an odd number of digits, and the dialect says no padding
     header,      // the dialect has a header and none is given
   };
-  Reason reason;
+  Reason reason{};
   unsigned field = 0;  // 0: MTI or header
 
   [[nodiscard]] std::string text() const;
