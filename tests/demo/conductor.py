@@ -30,6 +30,7 @@ from readers import Crm, Marketing, Reader, Statement
 from receipt import receipt
 from rig import CannotStart, Rig, last_words
 from scene import Scene
+from iso_tills import IsoTill
 from tills import SHOPS, CardResolver, Customers, Till
 from workshop import Workshop
 
@@ -146,7 +147,7 @@ class Conductor:
     def _start(self) -> None:
         self._board.show(phase="starting")
         folder = Path(self._options.bin or ROOT / "build/release/bin").resolve()
-        self._rig = rig = Rig(folder, self._options.kafka)
+        self._rig = rig = Rig(folder, self._options.kafka, self._options.iso8583)
         rig.start(lambda line: self._board.show(build={"step": "starting", "done": 0, "total": 0, "line": line}),
                   lambda: self._signals > 0)
         if self._signals:
@@ -174,7 +175,8 @@ class Conductor:
 
     def _start_tills(self) -> None:
         seed = random.Random(self._options.seed)
-        self._tills = [Till(shop, self._rig.address("terminals"), self._scene, random.Random(seed.random())) for shop in SHOPS]
+        kind, door = (IsoTill, "iso8583") if self._options.iso8583 else (Till, "terminals")
+        self._tills = [kind(shop, self._rig.address(door), self._scene, random.Random(seed.random())) for shop in SHOPS]
         for till in self._tills:
             till.start()
         self._customers = Customers(self._tills, PACE_SECONDS, random.Random(seed.random()))
@@ -396,12 +398,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=None, metavar="N", help="run N seconds, count, and end (default: until Ctrl-C)")
     parser.add_argument("--port", type=int, default=PORT, metavar="P", help=f"the page's port on 127.0.0.1 (default {PORT}; 0: any free one)")
     parser.add_argument("--kafka", action="store_true", help="a real Apache Kafka as the stream, instead of the embedded one")
+    parser.add_argument("--iso8583", action="store_true", help="tills that speak ISO 8583 (packed digits, TPDU) instead of JSON over HTTP")
     parser.add_argument("--bin", default=os.environ.get("TILLSTREAM_BIN"), metavar="DIR",
                         help="run these binaries and build nothing (default: $TILLSTREAM_BIN)")
     parser.add_argument("--seed", type=int, default=None, metavar="N", help="repeat a run's purchases")
     options, strange = parser.parse_known_args(arguments)
     if strange:
-        near = difflib.get_close_matches(strange[0].partition("=")[0], ("--seconds", "--port", "--kafka", "--bin", "--seed", "--help"), 1, 0)
+        near = difflib.get_close_matches(strange[0].partition("=")[0], ("--seconds", "--port", "--kafka", "--iso8583", "--bin", "--seed", "--help"), 1, 0)
         parser.error(f"unknown: {strange[0]}; the nearest known one is {near[0]}")
     if not 0 <= options.port <= 65535:
         parser.error("--port: 0 to 65535")

@@ -120,7 +120,7 @@ listen = "127.0.0.1:{terminals}"
 [terminals.framed]
 listen = "127.0.0.1:0"
 
-[card]
+{iso8583_door}[card]
 token_key_file = "{folder}/token.key"
 accept_card_numbers = "loopback"
 
@@ -129,6 +129,16 @@ broker = "mqtt://127.0.0.1:{relay}"
 
 [admin]
 listen = "127.0.0.1:{admin}"
+"""
+
+
+ISO8583_DOOR = """\
+[[terminals.iso8583]]
+name = "tills"
+listen = "127.0.0.1:{iso8583}"
+role = "answer"
+dialect = "pos-bcd-tpdu"
+
 """
 
 
@@ -155,11 +165,13 @@ def make_kafka(folder: Path) -> Cluster:
 
 
 class Rig:
-    def __init__(self, binaries: Path, kafka: bool = False) -> None:
+    def __init__(self, binaries: Path, kafka: bool = False, iso8583: bool = False) -> None:
         self.folder = make_folder()
         self.kafka = make_kafka(self.folder) if kafka else None
         self.token_key = secrets.token_bytes(32)
-        self._ports = {"broker": free_port(), "bridge": free_port(), "terminals": free_port(), "admin": free_port()}
+        self._ports = {"broker": free_port(), "bridge": free_port(), "terminals": free_port(), "admin": free_port(),
+                       "iso8583": free_port()}
+        self._iso8583 = iso8583
         self.relay = Relay(free_port(), ("127.0.0.1", self._ports["broker"]))
         self._write_files()
         self.broker = Part("mosquitto", [find_broker(), "-c", str(self.folder / "mosquitto.conf")], self.folder)
@@ -176,7 +188,8 @@ class Rig:
         key.touch(mode=0o600)
         key.write_bytes(self.token_key)
         values = self._ports | {"folder": self.folder, "relay": self.relay.port, "gateway_id": GATEWAY_ID,
-                                "kafka": self.kafka.bootstrap if self.kafka else None}
+                                "kafka": self.kafka.bootstrap if self.kafka else None,
+                                "iso8583_door": ISO8583_DOOR.format(**self._ports) if self._iso8583 else ""}
         for name, text in (("mosquitto.conf", MOSQUITTO), ("bridge.toml", BRIDGE + (KAFKA if self.kafka else EMBEDDED)), ("gateway.toml", GATEWAY)):
             (self.folder / name).write_text(text.format(**values))
 

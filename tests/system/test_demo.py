@@ -121,9 +121,9 @@ def test_demo_every_tap_arrives_once_through_a_cut_link_and_a_killed_gateway(dem
     assert it.left_behind() == []
 
 
-@pytest.mark.parametrize("stream", [[], ["--kafka"]], ids=["embedded", "kafka"])
-def test_demo_ends_by_itself_and_heals_what_a_switch_left_cut(demo, stream):
-    it = demo("--seconds", "6", *stream)
+@pytest.mark.parametrize("how", [[], ["--kafka"], ["--iso8583"]], ids=["embedded", "kafka", "iso8583"])
+def test_demo_ends_by_itself_and_heals_what_a_switch_left_cut(demo, how):
+    it = demo("--seconds", "6", *how)
     it.taps_on_the_stream(1)
     it.switch(link="cut")
     it.switch(gateway="kill")
