@@ -25,10 +25,24 @@ class Bitmap {
   [[nodiscard]] std::uint64_t word_of(std::size_t bitmap) const { return words_.at(bitmap); }
   void set_word(std::size_t bitmap, std::uint64_t bits) { words_.at(bitmap) = bits; }
 
+  [[nodiscard]] std::size_t count_below(unsigned number) const {
+    const std::size_t whole = word(number);
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < whole; ++i) count += static_cast<std::size_t>(std::popcount(words_.at(i)));
+    const std::uint64_t above = bit(number) | (bit(number) - 1);
+    return count + static_cast<std::size_t>(std::popcount(words_.at(whole) & ~above));
+  }
+  // Only those below `number`.
+  [[nodiscard]] Bitmap below(unsigned number) const {
+    Bitmap kept = *this;
+    for (unsigned each = kept.next(number - 1); each != 0; each = kept.next(each)) kept.remove(each);
+    return kept;
+  }
+
   // The next number above `number`, 0 when there is none.
   [[nodiscard]] unsigned next(unsigned number) const {
     for (std::size_t i = number / bits_each, skip = number % bits_each; i < words_.size(); ++i, skip = 0) {
-      const std::uint64_t rest = words_.at(i) << skip >> skip;
+      const std::uint64_t rest = words_[i] << skip >> skip;
       if (rest != 0) return static_cast<unsigned>(i * bits_each) + static_cast<unsigned>(std::countl_zero(rest)) + 1;
     }
     return 0;

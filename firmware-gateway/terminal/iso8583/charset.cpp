@@ -64,16 +64,37 @@ char* append_utf8(char16_t character, char* out) {
   return out;
 }
 
-bool all_ascii(std::string_view bytes) {
+constexpr std::uint64_t beyond_ascii = 0x8080'8080'8080'8080U;
+
+std::uint64_t word_at(const char* bytes) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, bytes, sizeof(word));
+  return word;
+}
+
+// Copies, and says whether all of it was ASCII. Words overlap at the end: fields are short, and many.
+bool copy_ascii(std::string_view bytes, char* out) {
+  constexpr std::size_t step = sizeof(std::uint64_t);
   std::uint64_t seen = 0;
-  while (bytes.size() >= sizeof(seen)) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, bytes.data(), sizeof(word));
-    seen |= word;
-    bytes.remove_prefix(sizeof(word));
+  if (bytes.size() < step) {
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      seen |= static_cast<std::uint8_t>(bytes[i]);
+      out[i] = bytes[i];
+    }
+    return (seen & beyond_ascii) == 0;
   }
-  for (const char byte : bytes) seen |= static_cast<std::uint8_t>(byte);
-  return (seen & 0x8080'8080'8080'8080U) == 0;
+  const auto copy_word = [&](std::size_t at) {
+    const std::uint64_t word = word_at(bytes.data() + at);
+    seen |= word;
+    std::memcpy(out + at, &word, step);
+  };
+  for (std::size_t at = 0; at + step <= bytes.size(); at += step) copy_word(at);
+  copy_word(bytes.size() - step);
+  return (seen & beyond_ascii) == 0;
+}
+
+bool all_ascii(std::string_view bytes) {
+  return std::ranges::all_of(bytes, [](char byte) { return static_cast<std::uint8_t>(byte) < 0x80; });
 }
 
 }  // namespace
@@ -137,12 +158,16 @@ const Charset* Charset::find(std::string_view name) {
 std::span<const std::string_view> Charset::names() { return Charsets::all().names(); }
 
 char* Charset::decode(std::string_view bytes, char* out) const {
-  if (ascii_below_128_ && all_ascii(bytes)) return std::ranges::copy(bytes, out).out;
+  if (ascii_below_128_ && copy_ascii(bytes, out)) return out + bytes.size();
   if (is_utf8_) return base::utf8_prefix(bytes) == bytes.size() ? std::ranges::copy(bytes, out).out : nullptr;
   for (const char byte : bytes) {
     const char16_t character = characters_[static_cast<std::uint8_t>(byte)];
     if (character == no_character) return nullptr;
-    out = append_utf8(character, out);
+    if (character < ascii_.size()) {
+      *out++ = static_cast<char>(character);
+    } else {
+      out = append_utf8(character, out);
+    }
   }
   return out;
 }

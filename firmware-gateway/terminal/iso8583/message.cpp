@@ -16,6 +16,7 @@ Message& Message::operator=(Message&& other) noexcept {
   has_header_ = std::exchange(other.has_header_, false);
   has_secondary_bitmap_ = std::exchange(other.has_secondary_bitmap_, false);
   fields_ = std::exchange(other.fields_, {});
+  values_max_ = std::exchange(other.values_max_, 0);
   text_bytes_ = std::exchange(other.text_bytes_, 0);
   values_ = std::move(other.values_);
   return *this;
@@ -23,34 +24,38 @@ Message& Message::operator=(Message&& other) noexcept {
 
 Message::~Message() { wipe(); }
 
-void Message::reserve(std::size_t bytes) {
-  const std::size_t values = field_max + 1 + (bytes + sizeof(Value) - 1) / sizeof(Value);
-  values_ = std::make_unique_for_overwrite<Value[]>(values);
-  text_bytes_ = static_cast<std::uint32_t>(bytes);
+void Message::reserve(std::size_t values, std::size_t text_bytes) {
+  values_ = std::make_unique_for_overwrite<Value[]>(values + (text_bytes + sizeof(Value) - 1) / sizeof(Value));
+  values_max_ = static_cast<std::uint32_t>(values);
+  text_bytes_ = static_cast<std::uint32_t>(text_bytes);
 }
 
 void Message::wipe() noexcept {
   if (values_ != nullptr) redact::wipe(text(), text_bytes_);
 }
 
+const Message::Value& Message::place(unsigned number) const {
+  return values_[number == 0 ? 0 : 1 + fields_.count_below(number)];
+}
+
 std::string_view Message::value(unsigned number) const {
-  const Value& value = values_[number];
-  return {text() + value.begin, value.size};
+  const Value& place = this->place(number);
+  return {text() + place.begin, place.size};
 }
 
 std::optional<std::string_view> Message::open(unsigned number) const {
-  if (!has(number) || values_[number].data_class != DataClass::open) return std::nullopt;
+  if (!has(number) || static_cast<DataClass>(place(number).data_class) != DataClass::open) return std::nullopt;
   return value(number);
 }
 
 redact::Sensitive Message::sensitive(unsigned number) const {
   if (!has(number)) return {{}, DataClass::open};
-  return {value(number), values_[number].data_class};
+  return {value(number), static_cast<DataClass>(place(number).data_class)};
 }
 
 redact::Sensitive Message::header() const {
   if (!has_header_) return {{}, DataClass::open};
-  return {value(0), values_[0].data_class};
+  return {value(0), static_cast<DataClass>(place(0).data_class)};
 }
 
 }  // namespace iso8583

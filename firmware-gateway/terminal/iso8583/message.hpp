@@ -47,15 +47,17 @@ class Message {
   friend class Decoder;
   friend class Composition;
 
+  // One block holds all: where each value is, the header's first, then the fields' in their order; then the text. Small
+  // ones, so that a usual message fits into what malloc keeps at hand.
   struct Value {
     std::uint32_t begin;
-    std::uint32_t size;
-    DataClass data_class;
+    std::uint32_t size : 28;
+    std::uint32_t data_class : 4;
   };
-  // Room for values of so many bytes together, and where each begins. Number 0 is the header.
-  void reserve(std::size_t bytes);
+  void reserve(std::size_t values, std::size_t text_bytes);
   void wipe() noexcept;
-  [[nodiscard]] char* text() const { return reinterpret_cast<char*>(values_.get() + field_max + 1); }
+  [[nodiscard]] char* text() const { return reinterpret_cast<char*>(values_.get() + values_max_); }
+  [[nodiscard]] const Value& place(unsigned number) const;
   [[nodiscard]] std::string_view value(unsigned number) const;
 
   std::array<char, 4> mti_{};
@@ -64,6 +66,7 @@ class Message {
   // The second bitmap came, be it empty.
   bool has_secondary_bitmap_ = false;
   Bitmap fields_;
+  std::uint32_t values_max_ = 0;
   std::uint32_t text_bytes_ = 0;
   std::unique_ptr<Value[]> values_;
 };
