@@ -67,6 +67,8 @@ std::optional<T> only_if(bool whole, T value) {
 
 constexpr std::uint64_t kDigestVoid = 1;
 constexpr std::uint64_t kPossibleRepeat = 2;
+constexpr std::uint64_t kSumKnown = 1;
+constexpr std::uint64_t kSumSalvaged = 2;
 
 template <class T>
 bool keep(std::optional<T>& place, std::optional<T> value) {
@@ -123,6 +125,18 @@ Entry segment_entry(const handoff::Segment& segment) {
 Entry answered_entry(const handoff::Answered& answered) {
   return {Kind::answered, answered.from.value(),
           Packer().fixed(answered.epoch.view()).number(answered.seq.value()).take()};
+}
+
+Entry tally_mark_entry(bool whole, const handoff::Run& run) {
+  return {Kind::tally, 0, Packer().number(whole ? 1 : 0).fixed(run.view()).take()};
+}
+
+Entry tally_entry(std::size_t place, const TallySum& sum) {
+  Packer packer;
+  packer.text(sum.key).number((sum.numbers ? kSumKnown : 0) | (sum.salvaged ? kSumSalvaged : 0));
+  for (const std::int64_t number : sum.numbers.value_or(TallyNumbers{}))
+    packer.number(static_cast<std::uint64_t>(number));
+  return {Kind::tally, place + 1, packer.take()};
 }
 
 Entry time_entry(Kind kind, Row through, base::UtcTime time) {
@@ -189,6 +203,16 @@ std::optional<handoff::Answered> answered_of(const Entry& entry) {
   return only_if(unpacker.done(), answered);
 }
 
+std::optional<TallySum> tally_of(const Entry& entry) {
+  Unpacker unpacker(entry.value);
+  TallySum sum{.key = unpacker.text(), .numbers = TallyNumbers{}};
+  const std::uint64_t flags = unpacker.number();
+  sum.salvaged = (flags & kSumSalvaged) != 0;
+  for (std::int64_t& number : *sum.numbers) number = static_cast<std::int64_t>(unpacker.number());
+  if ((flags & kSumKnown) == 0) sum.numbers.reset();
+  return only_if(unpacker.done(), sum);
+}
+
 std::optional<base::UtcTime> time_of(const Entry& entry) {
   Unpacker unpacker(entry.value);
   const auto count = static_cast<std::int64_t>(unpacker.number());
@@ -215,8 +239,21 @@ bool Catalog::take(const Entry& entry) {
     case Kind::committed:
     case Kind::sent:
       return time_of(entry).has_value();
+    case Kind::tally:
+      return take_tally(entry);
   }
   return false;
+}
+
+bool Catalog::take_tally(const Entry& entry) {
+  if (entry.at == 0) {
+    Unpacker unpacker(entry.value);
+    tallies = Tallies(unpacker.number() == 1);
+    tallied = unpacker.fixed<handoff::Run>();
+    return unpacker.done();
+  }
+  auto sum = tally_of(entry);
+  return sum && tallies.restore(std::move(*sum));
 }
 
 bool Catalog::whole() const {
@@ -234,6 +271,7 @@ Catalog new_catalog(std::string_view gateway_id, const HashKey& hash_key, handof
   catalog.base = handoff::Mark{Row(0), handoff::chain_start(hasher, epoch), {}};
   catalog.acked = catalog.base;
   catalog.answered = {{Row(1), epoch, handoff::Seq(1)}};
+  catalog.tallies = Tallies(true);
   return catalog;
 }
 
@@ -244,6 +282,9 @@ std::vector<Entry> entries_of(const Catalog& catalog) {
                                 mark_entry(Kind::acked, *catalog.acked)};
   for (const handoff::Segment& segment : catalog.segments) entries.push_back(segment_entry(segment));
   for (const handoff::Answered& answered : catalog.answered) entries.push_back(answered_entry(answered));
+  entries.push_back(tally_mark_entry(catalog.tallies.whole(), catalog.tallied));
+  for (std::size_t place = 0; place < catalog.tallies.sums().size(); ++place)
+    entries.push_back(tally_entry(place, catalog.tallies.sums()[place]));
   return entries;
 }
 

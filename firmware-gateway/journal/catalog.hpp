@@ -21,6 +21,7 @@ enum class Kind : std::uint8_t {
   answered = 7,    // [from]
   committed = 8,   // [last row] when rows up to this one (from the entry before) were acked, milliseconds since 1970
   sent = 9,        // [last row] when they were first sent
+  tally = 10,      // [0] whether sums are whole, and the last run whose rows they count; [1 …] a TallySum
 };
 
 using HashKey = std::array<std::uint8_t, 16>;
@@ -40,6 +41,9 @@ struct Entry {
 [[nodiscard]] Entry mark_entry(Kind kind, const handoff::Mark& mark);
 [[nodiscard]] Entry segment_entry(const handoff::Segment& segment);
 [[nodiscard]] Entry answered_entry(const handoff::Answered& answered);
+[[nodiscard]] Entry tally_mark_entry(bool whole, const handoff::Run& run);
+// `place`: of the sum in Tallies::sums().
+[[nodiscard]] Entry tally_entry(std::size_t place, const TallySum& sum);
 [[nodiscard]] Entry time_entry(Kind kind, Row through, base::UtcTime time);
 
 // Nothing when the entry's value is not what its kind has.
@@ -48,6 +52,7 @@ struct Entry {
 [[nodiscard]] std::optional<handoff::Mark> mark_of(const Entry& entry);
 [[nodiscard]] std::optional<handoff::Segment> segment_of(const Entry& entry);
 [[nodiscard]] std::optional<handoff::Answered> answered_of(const Entry& entry);
+[[nodiscard]] std::optional<TallySum> tally_of(const Entry& entry);
 [[nodiscard]] std::optional<base::UtcTime> time_of(const Entry& entry);
 
 // The catalog as it can be read, whole or in parts (of a damaged file).
@@ -59,11 +64,19 @@ struct Catalog {
   std::optional<handoff::Mark> acked;
   std::vector<handoff::Segment> segments;  // in row order
   std::vector<handoff::Answered> answered;
+  Tallies tallies;
+  // The last run whose rows the tallies count; empty: none.
+  handoff::Run tallied;
 
   // Takes one entry, in ascending order of (kind, at). False: it is not what its kind has. Times are not kept.
   [[nodiscard]] bool take(const Entry& entry);
   // Every part that a journal must have is there, and they agree with each other.
   [[nodiscard]] bool whole() const;
+  // Not, when rows were appended by an older program, which knows of no tallies.
+  [[nodiscard]] bool tallies_count_every_row() const { return segments.empty() || segments.back().run == tallied; }
+
+ private:
+  [[nodiscard]] bool take_tally(const Entry& entry);
 };
 
 // A journal of this gateway with no rows.

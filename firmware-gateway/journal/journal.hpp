@@ -23,6 +23,7 @@
 #include <variant>
 #include <vector>
 
+#include "firmware-gateway/journal/tally.hpp"
 #include "proto/base/instant.hpp"
 #include "proto/base/result.hpp"
 #include "proto/handoff/types.hpp"
@@ -49,6 +50,8 @@ struct AppendItem {
   base::Bytes record;
   // The caller has already looked at every candidate up to this row and knows that none of them is this event.
   Row seen_through;
+  // Counts when the row is appended, and only then.
+  std::optional<Tally> tally = std::nullopt;
 };
 
 // A stored row that may be the same event: it has the same key_hash. The caller compares.
@@ -130,6 +133,7 @@ class Journal {
 
   // What opening found. Valid until the next open; not changed by what happens afterwards.
   [[nodiscard]] virtual const handoff::JournalState& opened() const = 0;
+  [[nodiscard]] virtual const Tallies& opened_tallies() const = 0;
   // Key for AppendItem::key_hash: random, made with the journal.
   [[nodiscard]] virtual const std::array<std::uint8_t, 16>& hash_key() const = 0;
 

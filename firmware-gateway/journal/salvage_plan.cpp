@@ -62,6 +62,8 @@ class Layout {
     catalog.segments = segments_;
     catalog.answered = answered_;
     put(catalog.answered, answered_from(*catalog.epoch, next_));
+    catalog.tallies = old_.tallies.salvaged();
+    if (!segments_.empty()) catalog.tallied = segments_.back().run;
     plan_.catalog = std::move(catalog);
     return std::move(plan_);
   }

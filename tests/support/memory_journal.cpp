@@ -36,6 +36,7 @@ MemoryJournal::MemoryJournal(Disk& disk, const Settings& settings, const base::H
   opened_ = {opening_,       oldest(),         next_,           *catalog.base, *catalog.acked,
              *catalog.epoch, catalog.segments, catalog.answered};
   if (disk.rows.empty()) opened_.segments.clear();
+  opened_tallies_ = catalog.tallies;
 }
 
 std::optional<Error> MemoryJournal::failure() {
@@ -92,6 +93,7 @@ void MemoryJournal::store(const journal::AppendItem& item) {
     journal::put(disk_.catalog.segments, {opening_, next_, handoff::RunIndex(0), false, false});
   opening_has_segment_ = true;
   disk_.rows[next_] = {item.key_hash, item.record};
+  if (item.tally) disk_.catalog.tallies.add(*item.tally);
   stored_bytes_ += item.record.size() + kRowOverheadBytes;
   ++next_;
 }

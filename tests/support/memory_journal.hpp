@@ -38,6 +38,7 @@ class MemoryJournal final : public journal::Journal {
   void fail_next(journal::Error error) { fail_next_ = error; }
 
   [[nodiscard]] const handoff::JournalState& opened() const override { return opened_; }
+  [[nodiscard]] const journal::Tallies& opened_tallies() const override { return opened_tallies_; }
   [[nodiscard]] const journal::HashKey& hash_key() const override { return *disk_.catalog.hash_key; }
   [[nodiscard]] base::Result<std::vector<journal::AppendOutcome>, journal::Error> append(
       std::span<const journal::AppendItem> items) override;
@@ -72,6 +73,7 @@ class MemoryJournal final : public journal::Journal {
   const base::Hasher& hasher_;
   journal::Quota quota_;
   handoff::JournalState opened_;
+  journal::Tallies opened_tallies_;
   journal::Row next_{1};
   handoff::Run opening_;
   bool opening_has_segment_ = false;

@@ -57,7 +57,10 @@ journal::Readable DamagedFile::examine() {
   // An empty table at the end of a broken path is no knowledge of an end.
   if (end_ && rows_.empty() && last_seen_ == Row(0) && !sound) end_.reset();
   // Then the tree ends at the damage, whatever stands behind it.
-  if (!judge_log_file(wal_of(path_), log_header).empty()) end_.reset();
+  const bool log_damaged = !judge_log_file(wal_of(path_), log_header).empty();
+  if (log_damaged) end_.reset();
+  // Behind a damaged log sums are older than the rows.
+  if (log_damaged || !readable.catalog.tallies_count_every_row()) readable.catalog.tallies = journal::Tallies();
   if (end_) {
     const Row acked = readable.catalog.acked ? readable.catalog.acked->row : Row(0);
     const Row was_there = std::max({base_, acked, last_sent(database_)});

@@ -241,8 +241,9 @@ base::Bytes schema_page(int page_bytes) {
 journal::Catalog read_catalog(const Database& database, bool* sound) {
   journal::Catalog catalog;
   *sound = true;
-  Statement all(database, "SELECT kind, at, crc, value FROM catalog WHERE kind < ?1 ORDER BY kind, at");
+  Statement all(database, "SELECT kind, at, crc, value FROM catalog WHERE kind NOT IN (?1, ?2) ORDER BY kind, at");
   all.bind(1, static_cast<std::int64_t>(journal::Kind::committed));
+  all.bind(2, static_cast<std::int64_t>(journal::Kind::sent));
   int status = all.step();
   for (; status == SQLITE_ROW; status = all.step()) {
     const journal::Entry entry{static_cast<journal::Kind>(all.integer(0)), all.number(1), all.text(3)};

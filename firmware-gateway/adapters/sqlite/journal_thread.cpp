@@ -51,6 +51,11 @@ void JournalThread::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+journal::Tallies JournalThread::opened_tallies() const {
+  const std::scoped_lock lock(mutex_);
+  return opened_tallies_;
+}
+
 journal::HashKey JournalThread::hash_key() const {
   const std::scoped_lock lock(mutex_);
   return hash_key_;
@@ -213,6 +218,7 @@ std::optional<OpenError> JournalThread::open() {
   reopen_after_ = kReopenFirst;
   const std::scoped_lock lock(mutex_);
   hash_key_ = journal_->hash_key();
+  opened_tallies_ = journal_->opened_tallies();
   return std::nullopt;
 }
 

@@ -66,6 +66,8 @@ class JournalThread {
   [[nodiscard]] const std::optional<Salvaged>& salvaged() const { return salvaged_; }
   // Of the journal that on_reopened told of last, or start() found.
   [[nodiscard]] journal::HashKey hash_key() const;
+  // As that opening found them.
+  [[nodiscard]] journal::Tallies opened_tallies() const;
 
   // False: the queue is full, and nothing was done or will be posted.
   [[nodiscard]] bool append(std::vector<journal::AppendItem> items, Done<std::vector<journal::AppendOutcome>> done);
@@ -135,10 +137,11 @@ class JournalThread {
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Request> requests_;  // guarded by mutex_
-  std::size_t waiting_ = 0;       // guarded: requests that are no remembered marks
-  bool stopping_ = false;         // guarded
-  journal::HashKey hash_key_{};   // guarded
+  std::deque<Request> requests_;     // guarded by mutex_
+  std::size_t waiting_ = 0;          // guarded: requests that are no remembered marks
+  bool stopping_ = false;            // guarded
+  journal::HashKey hash_key_{};      // guarded
+  journal::Tallies opened_tallies_;  // guarded
   std::thread thread_;
 };
 

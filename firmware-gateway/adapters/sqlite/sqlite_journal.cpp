@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "firmware-gateway/adapters/sqlite/log_file.hpp"
 #include "firmware-gateway/adapters/sqlite/salvage.hpp"
@@ -25,6 +26,8 @@ constexpr std::chrono::seconds kProgressInterval{1};
 constexpr std::size_t kPendingTimesMax = 256;
 // A row's share of its page beside the record: number, key hash, CRC, cell header and pointer.
 constexpr std::uint64_t kRowOverheadBytes = 48;
+// A sum that is new, with its share of a page that splits.
+constexpr std::uint64_t kTallyCostBytes = 512;
 
 std::int64_t kind_number(Kind kind) { return static_cast<std::int64_t>(kind); }
 
@@ -153,6 +156,8 @@ base::Result<void, OpenError> SqliteJournal::load_catalog() {
   epoch_ = *catalog.epoch;
   base_ = *catalog.base;
   acked_ = *catalog.acked;
+  tallies_outdated_ = !catalog.tallies_count_every_row();
+  if (!tallies_outdated_) tallies_ = std::move(catalog.tallies);
   segments_ = std::move(catalog.segments);
   answered_ = std::move(catalog.answered);
   return {};
@@ -197,6 +202,7 @@ void SqliteJournal::set_opened() {
   while (!segments_.empty() && segments_.back().first_row >= next_) segments_.pop_back();
   opened_ = {opening_, oldest_, next_, base_, acked_, epoch_, segments_, answered_};
   if (next_ == oldest_) opened_.segments.clear();
+  opened_tallies_ = tallies_;
 }
 
 // --- appending -----------------------------------------------------------------------------------
@@ -308,7 +314,7 @@ base::Result<std::optional<base::Bytes>, Error> SqliteJournal::row_with(Row row,
 std::uint64_t SqliteJournal::cost_bytes(const journal::AppendItem& item) const {
   // A record that spills into overflow pages takes whole ones.
   const std::uint64_t spill = item.record.size() > page_bytes_ / 8 ? page_bytes_ : 0;
-  return item.record.size() + kRowOverheadBytes + spill;
+  return item.record.size() + kRowOverheadBytes + spill + (item.tally ? kTallyCostBytes : 0);
 }
 
 std::optional<Error> SqliteJournal::refusal(journal::Priority priority, std::uint64_t cost, std::size_t planned_rows) {
@@ -326,6 +332,7 @@ int SqliteJournal::store_group(const std::vector<Planned>& planned) {
   Transaction transaction(database_);
   if (!opening_has_segment_) put(transaction, journal::segment_entry({opening_, next_, handoff::RunIndex(0)}));
   if (progress_due()) write_progress(transaction);
+  journal::Tallies tallies = put_tallies(transaction, planned);
   for (const Planned& one : planned) {
     const auto* appended = std::get_if<journal::Appended>(&one.outcome);
     if (appended == nullptr) continue;
@@ -336,13 +343,34 @@ int SqliteJournal::store_group(const std::vector<Planned>& planned) {
     transaction.run(statements_.insert_row.bind(4, item.record));
   }
   const int status = transaction.commit();
+  if (status == SQLITE_OK) tallies_ = std::move(tallies);
   // Committed into a file that is not there any more: answered as a disk that failed, and opened again.
   return status == SQLITE_OK && database_.has_moved() ? SQLITE_IOERR_DELETE_NOENT : status;
+}
+
+journal::Tallies SqliteJournal::put_tallies(Transaction& transaction, const std::vector<Planned>& planned) {
+  journal::Tallies tallies = tallies_;
+  std::set<std::size_t> changed;
+  for (const Planned& one : planned) {
+    if (!one.item->tally || !std::holds_alternative<journal::Appended>(one.outcome)) continue;
+    if (const auto place = tallies.add(*one.item->tally)) changed.insert(*place);
+  }
+  if (!opening_has_segment_ || tallies.whole() != tallies_.whole())
+    put_tally_mark(transaction, tallies.whole(), opening_);
+  for (const std::size_t place : changed) put(transaction, journal::tally_entry(place, tallies.sums()[place]));
+  return tallies;
+}
+
+void SqliteJournal::put_tally_mark(Transaction& transaction, bool whole, const handoff::Run& run) {
+  if (tallies_outdated_)
+    transaction.run(statements_.delete_entries_from.bind(1, kind_number(Kind::tally)).bind(2, std::uint64_t{1}));
+  put(transaction, journal::tally_mark_entry(whole, run));
 }
 
 void SqliteJournal::index_group(const std::vector<Planned>& planned) {
   if (!opening_has_segment_) journal::put(segments_, {opening_, next_, handoff::RunIndex(0)});
   opening_has_segment_ = true;
+  tallies_outdated_ = false;
   if (progress_due()) progress_written();
   for (const Planned& one : planned) {
     if (!std::holds_alternative<journal::Appended>(one.outcome)) continue;
@@ -448,6 +476,7 @@ base::Result<void, Error> SqliteJournal::start_epoch(const handoff::EpochStart& 
     transaction.run(
         statements_.delete_entries_from.bind(1, kind_number(Kind::segment)).bind(2, run->first_row.value()));
     put(transaction, journal::segment_entry(*run));
+    put_tally_mark(transaction, tallies_.whole(), run->run);
   }
   if (rolled_back) shorten_committed(transaction, acked.row);
   if (const int status = transaction.commit(); status != SQLITE_OK)
@@ -461,6 +490,7 @@ base::Result<void, Error> SqliteJournal::start_epoch(const handoff::EpochStart& 
   if (run) {
     opening_ = run->run;
     opening_has_segment_ = true;
+    tallies_outdated_ = false;
   }
   after_commit();
   return {};

@@ -120,6 +120,7 @@ class SqliteJournal final : public journal::Journal {
   [[nodiscard]] const std::string& failure() const { return failure_; }
 
   [[nodiscard]] const handoff::JournalState& opened() const override { return opened_; }
+  [[nodiscard]] const journal::Tallies& opened_tallies() const override { return opened_tallies_; }
   [[nodiscard]] const journal::HashKey& hash_key() const override { return hash_key_; }
   [[nodiscard]] base::Result<std::vector<journal::AppendOutcome>, journal::Error> append(
       std::span<const journal::AppendItem> items) override;
@@ -179,6 +180,9 @@ class SqliteJournal final : public journal::Journal {
                                                       std::size_t planned_rows);
   [[nodiscard]] int store_group(const std::vector<Planned>& planned);
   void index_group(const std::vector<Planned>& planned);
+  // The sums after this group; writes those that change.
+  [[nodiscard]] journal::Tallies put_tallies(Transaction& transaction, const std::vector<Planned>& planned);
+  void put_tally_mark(Transaction& transaction, bool whole, const handoff::Run& run);
   // The row itself, confirmed: its key hash is this.
   [[nodiscard]] base::Result<std::optional<base::Bytes>, journal::Error> row_with(journal::Row row,
                                                                                   std::uint64_t key_hash);
@@ -237,6 +241,10 @@ class SqliteJournal final : public journal::Journal {
   handoff::EpochStart epoch_;
   std::vector<handoff::Segment> segments_;
   std::vector<handoff::Answered> answered_;
+  journal::Tallies opened_tallies_;
+  journal::Tallies tallies_;
+  // Sums on disk that do not count every row; they go with the first write.
+  bool tallies_outdated_ = false;
 
   // Not on disk yet.
   bool acked_changed_ = false;

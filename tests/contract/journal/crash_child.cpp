@@ -45,8 +45,8 @@ int main(int argc, char** argv) {
   auto opened = sqlite::SqliteJournal::open(*folder, settings, needs, {.now = support::at_second(0)});
   if (!opened) return 1;
   for (std::uint64_t n = (*opened)->opened().next.value();; n += 3) {
-    const std::vector<journal::AppendItem> group = {support::item_of(n), support::item_of(n + 1),
-                                                    support::item_of(n + 2)};
+    std::vector<journal::AppendItem> group = {support::item_of(n), support::item_of(n + 1), support::item_of(n + 2)};
+    for (journal::AppendItem& item : group) item.tally = {.key = "T1", .add = {1, 10}};
     const auto outcomes = (*opened)->append(group);
     if (!outcomes) return 1;
     std::printf("stored %llu\n", static_cast<unsigned long long>(n + 2));

@@ -60,6 +60,14 @@ std::uint64_t number_in(const std::string& line, const std::string& word) {
   return line.starts_with(word) ? std::stoull(line.substr(word.size())) : 0;
 }
 
+// Rows that the sum of the child's rows counts.
+std::int64_t tallied(SqliteFixture& fixture) {
+  const auto sum = fixture.journal().opened_tallies().find("T1");
+  REQUIRE(sum.has_value());
+  CHECK(sum->numbers->at(1) == 10 * sum->numbers->at(0));
+  return sum->numbers->at(0);
+}
+
 }  // namespace
 
 TEST_CASE("journal: killed between INSERT and COMMIT it has none of the group, and all that was told before") {
@@ -79,6 +87,7 @@ TEST_CASE("journal: killed between INSERT and COMMIT it has none of the group, a
   CHECK(!fixture.journal().salvaged());
   CHECK(fixture.journal().opened().next == Row(301));
   CHECK(read_all(fixture.journal()).size() == 300);
+  CHECK(tallied(fixture) == 300);
   append_rows(fixture.journal(), 301, 303);
 }
 
@@ -105,6 +114,7 @@ TEST_CASE("journal: killed at any moment, ten times, it has everything that was 
     REQUIRE(rows.size() >= stored);
     CHECK(rows.size() <= stored + 3);
     CHECK(rows.size() % 3 == 0);
+    CHECK(tallied(fixture) == static_cast<std::int64_t>(rows.size()));
     for (std::uint64_t n = 1; n <= rows.size(); ++n) REQUIRE(rows[n - 1].record == record_of(n));
     fixture.close();
   }

@@ -458,6 +458,89 @@ TEST_CASE_TEMPLATE("journal: verify sees every row, a bounded number a step", Fi
   CHECK(rows == 5000);
 }
 
+TEST_CASE_TEMPLATE("journal: a tally counts with the row that brings it, and only with that", Fixture, EVERY_JOURNAL) {
+  Fixture fixture;
+  const auto with_tally = [](std::uint64_t n, journal::Tally tally) {
+    AppendItem item = item_of(n);
+    item.tally = std::move(tally);
+    return item;
+  };
+  CHECK(fixture.journal().opened_tallies().whole());
+  const std::vector<AppendItem> group = {with_tally(1, {.key = "T1", .add = {1, 1250}}),
+                                         with_tally(2, {.key = "T2", .add = {1, 300}}),
+                                         with_tally(3, {.key = "T1", .add = {1, 50}}), item_of(4)};
+  REQUIRE(fixture.journal().append(group).has_value());
+  // Repeats, within the group and later.
+  const std::vector<AppendItem> repeats = {with_tally(5, {.key = "T1", .add = {1, 7}}),
+                                           with_tally(5, {.key = "T1", .add = {1, 7}}),
+                                           with_tally(1, {.key = "T1", .add = {1, 1250}})};
+  REQUIRE(fixture.journal().append(repeats).has_value());
+  // What opening found stays what it found.
+  CHECK(fixture.journal().opened_tallies().sums().empty());
+  fixture.reopen();
+  CHECK(fixture.journal().opened_tallies().whole());
+  CHECK(fixture.journal().opened_tallies().find("T1")->numbers == journal::TallyNumbers{3, 1307});
+  CHECK(fixture.journal().opened_tallies().find("T2")->numbers == journal::TallyNumbers{1, 300});
+  CHECK(fixture.journal().opened_tallies().find("T3")->numbers == journal::TallyNumbers{});
+
+  static_cast<void>(append_one(fixture.journal(), with_tally(6, {.key = "T1", .add = {0, 0, 9}, .reset = true})));
+  static_cast<void>(append_one(fixture.journal(), with_tally(7, {.key = "T1", .add = {1, 400}})));
+  fixture.reopen();
+  CHECK(fixture.journal().opened_tallies().find("T1")->numbers == journal::TallyNumbers{1, 400, 9});
+  CHECK(fixture.journal().opened_tallies().find("T2")->numbers == journal::TallyNumbers{1, 300});
+}
+
+TEST_CASE_TEMPLATE("journal: a row that is refused adds nothing to a tally", Fixture, EVERY_JOURNAL) {
+  Fixture fixture({.quota_bytes = 16U << 20U, .reserve_bytes = 1U << 20U});
+  std::uint64_t n = 0;
+  std::int64_t stored = 0;
+  for (bool full = false; !full;) {
+    REQUIRE(n < 1000);
+    AppendItem item = big_item(++n, Priority::money);
+    item.tally = {.key = "T1", .add = {1}};
+    full = std::holds_alternative<Refused>(append_one(fixture.journal(), item));
+    if (!full) ++stored;
+  }
+  fixture.reopen();
+  CHECK(fixture.journal().opened_tallies().find("T1")->numbers->front() == stored);
+}
+
+TEST_CASE_TEMPLATE("journal: of more tallies than there may be the first are kept, and the others unknown", Fixture,
+                   EVERY_JOURNAL) {
+  Fixture fixture;
+  std::vector<AppendItem> items;
+  for (std::uint64_t n = 0; n <= journal::kTalliesMax; ++n) {
+    items.push_back(item_of(n + 1));
+    items.back().tally = {.key = std::to_string(n), .add = {1}};
+  }
+  REQUIRE(fixture.journal().append(items).has_value());
+  fixture.reopen();
+  const journal::Tallies& tallies = fixture.journal().opened_tallies();
+  CHECK(!tallies.whole());
+  CHECK(tallies.sums().size() == journal::kTalliesMax);
+  CHECK(tallies.find("17").has_value());
+  CHECK(!tallies.find(std::to_string(journal::kTalliesMax)));
+}
+
+TEST_CASE_TEMPLATE("journal: tallies stay through trims, epochs and new runs", Fixture, EVERY_JOURNAL) {
+  Fixture fixture({.retention = 0s});
+  AppendItem item = item_of(1);
+  item.tally = {.key = "T1", .add = {1, 1250}};
+  static_cast<void>(append_one(fixture.journal(), item));
+  append_rows(fixture.journal(), 2, 5);
+  fixture.journal().remember_acked(plain_mark(5), at_second(0));
+  REQUIRE(fixture.journal().trim(at_second(10)).has_value());
+  fixture.reopen();
+  CHECK(fixture.journal().opened_tallies().find("T1")->numbers == journal::TallyNumbers{1, 1250});
+  append_rows(fixture.journal(), 6, 8);
+  REQUIRE(fixture.journal()
+              .start_epoch(epoch_from(7, 6), handoff::Segment{run_id(8), Row(6), handoff::RunIndex(0), false, true})
+              .has_value());
+  fixture.reopen();
+  CHECK(fixture.journal().opened_tallies().find("T1")->numbers == journal::TallyNumbers{1, 1250});
+  CHECK(fixture.journal().opened_tallies().whole());
+}
+
 TEST_CASE("journal: the fake and the real one agree about any history") {
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
     CAPTURE(seed);

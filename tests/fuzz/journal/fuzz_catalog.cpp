@@ -73,6 +73,10 @@ void check_entry(const Entry& entry) {
     case Kind::committed:
     case Kind::sent:
       return same_again(entry, time_of(entry), journal::time_of, time);
+    case Kind::tally:
+      if (entry.at == 0) return;  // the mark before the sums
+      return same_again(entry, tally_of(entry), journal::tally_of,
+                        [&entry](const auto& sum) { return journal::tally_entry(entry.at - 1, sum); });
   }
 }
 

@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <limits>
+
 #include "firmware-gateway/journal/catalog.hpp"
 #include "proto/platform/system.hpp"
 
@@ -19,6 +21,10 @@ Catalog full_catalog() {
   catalog.epoch->lost = handoff::Lost{"disk_replaced", handoff::Seq(6), handoff::Seq(9)};
   catalog.acked = handoff::Mark{Row(4), hasher.sha256({"a"}), hasher.sha256({"b"})};
   catalog.segments = {{{}, Row(1), handoff::RunIndex(7), true, true}, {{}, Row(9), handoff::RunIndex(0), false, false}};
+  catalog.tallies.add({.key = "T1\nEUR", .add = {1, -1250}});
+  catalog.tallies.add({.key = "T2\nEUR", .add = {std::numeric_limits<std::int64_t>::max()}});
+  catalog.tallies.add({.key = "T2\nEUR", .add = {1}});
+  catalog.tallied = catalog.segments.back().run;
   return catalog;
 }
 
@@ -36,6 +42,10 @@ TEST_CASE("catalog: entries give back what went in") {
   CHECK(read.acked == catalog.acked);
   CHECK(read.segments == catalog.segments);
   CHECK(read.answered == catalog.answered);
+  CHECK(read.tallies == catalog.tallies);
+  CHECK(read.tallies.find("T1\nEUR")->numbers->at(1) == -1250);
+  CHECK(!read.tallies.find("T2\nEUR"));
+  CHECK(read.tallied == catalog.tallied);
   const base::UtcTime time(std::chrono::milliseconds(-5));
   CHECK(journal::time_of(journal::time_entry(journal::Kind::sent, Row(3), time)) == time);
 }
