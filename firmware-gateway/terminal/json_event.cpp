@@ -3,17 +3,15 @@
 #include <fmt/format.h>
 
 #include <bitset>
-#include <boost/json/basic_parser_impl.hpp>
-#include <boost/json/parse_options.hpp>
+#include <charconv>
 #include <optional>
 #include <string>
 
-#include "proto/base/utf8.hpp"
+#include "firmware-gateway/terminal/json_reader.hpp"
 
 namespace terminal {
 namespace {
 
-namespace json = boost::json;
 using redact::Draft;
 using redact::Field;
 using redact::Kind;
@@ -34,99 +32,53 @@ std::string_view wanted(Kind kind) {
   return "";
 }
 
-// Builds a Draft while the parser reads. The first thing wrong is remembered, the rest is only read through: whether
+// Builds a Draft while the text is read. The first thing wrong is remembered, the rest is only read through: whether
 // the text is JSON at all decides first.
-class Listener {
+class Listener final : public JsonListener {
  public:
-  // Boost.JSON asks for these.
-  static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
-  static constexpr std::size_t max_array_size = static_cast<std::size_t>(-1);
-  static constexpr std::size_t max_key_size = static_cast<std::size_t>(-1);
-  static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
-
   Listener() = default;
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
-  ~Listener() { redact::wipe(name_); }
+  ~Listener() override { redact::wipe(name_); }
 
   base::Result<Draft, Refusal> take() {
     if (refusal_) return base::fail(std::move(*refusal_));
     return std::move(draft_);
   }
 
-  static bool on_document_begin(json::error_code& /*error*/) { return true; }
-  static bool on_document_end(json::error_code& /*error*/) { return true; }
-
-  bool on_object_begin(json::error_code& /*error*/) {
+  void on_object_begin() override {
     if (depth_ == 1 && field_ && redact::rule_of(*field_).kind == Kind::attributes) {
       in_attributes_ = true;
     } else if (depth_ > 0) {
       wrong_type();
     }
     ++depth_;
-    return true;
   }
-  bool on_object_end(std::size_t /*members*/, json::error_code& /*error*/) {
+  void on_object_end() override {
     --depth_;
     if (depth_ == 1) in_attributes_ = false;
-    return true;
   }
-  bool on_array_begin(json::error_code& /*error*/) {
+  void on_array_begin() override {
     wrong_type();
     ++depth_;
-    return true;
   }
-  bool on_array_end(std::size_t /*values*/, json::error_code& /*error*/) {
-    --depth_;
-    return true;
+  void on_array_end() override { --depth_; }
+
+  void on_key(std::string_view name) override {
+    if (depth_ == 1) begin_field(name);
+    if (in_attributes_ && depth_ == 2) begin_attribute(name);
   }
 
-  bool on_key_part(json::string_view part, std::size_t /*size*/, json::error_code& /*error*/) {
-    text_.append({part.data(), part.size()});
-    return true;
-  }
-  bool on_key(json::string_view part, std::size_t /*size*/, json::error_code& /*error*/) {
-    text_.append({part.data(), part.size()});
-    if (depth_ == 1) begin_field(text_.view());
-    if (in_attributes_ && depth_ == 2) begin_attribute(text_.view());
-    text_.clear();
-    return true;
-  }
+  void on_text(std::string_view text) override { take_text(text); }
 
-  bool on_string_part(json::string_view part, std::size_t /*size*/, json::error_code& /*error*/) {
-    text_.append({part.data(), part.size()});
-    return true;
+  void on_number(std::string_view literal) override {
+    if (literal.find_first_of(".eE") != std::string_view::npos) return wrong_type();
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(literal.data(), literal.data() + literal.size(), value);
+    error == std::errc() ? take_number(value) : out_of_range();
   }
-  bool on_string(json::string_view part, std::size_t /*size*/, json::error_code& /*error*/) {
-    text_.append({part.data(), part.size()});
-    take_text(text_.view());
-    text_.clear();
-    return true;
-  }
-
-  static bool on_number_part(json::string_view /*part*/, json::error_code& /*error*/) { return true; }
-  bool on_int64(std::int64_t value, json::string_view /*text*/, json::error_code& /*error*/) {
-    take_number(value);
-    return true;
-  }
-  bool on_uint64(std::uint64_t /*value*/, json::string_view /*text*/, json::error_code& /*error*/) {
-    out_of_range();
-    return true;
-  }
-  bool on_double(double /*value*/, json::string_view text, json::error_code& /*error*/) {
-    text.find_first_of(".eE") == json::string_view::npos ? out_of_range() : wrong_type();
-    return true;
-  }
-  bool on_bool(bool /*value*/, json::error_code& /*error*/) {
-    wrong_type();
-    return true;
-  }
-  bool on_null(json::error_code& /*error*/) {
-    wrong_type(", not null: leave the field out instead");
-    return true;
-  }
-  static bool on_comment_part(json::string_view /*part*/, json::error_code& /*error*/) { return true; }
-  static bool on_comment(json::string_view /*part*/, json::error_code& /*error*/) { return true; }
+  void on_flag(bool /*value*/) override { wrong_type(); }
+  void on_null() override { wrong_type(", not null: leave the field out instead"); }
 
  private:
   void refuse(Refusal refusal) {
@@ -194,20 +146,10 @@ class Listener {
   std::optional<Refusal> refusal_;
   std::optional<Field> field_;
   std::bitset<redact::field_count> seen_;
-  std::string name_;     // of the attribute being read
-  redact::Secret text_;  // the key or string being read
+  std::string name_;  // of the attribute being read
   std::size_t depth_ = 0;
   bool in_attributes_ = false;
 };
-
-std::string_view reason_of(const json::error_code& error) {
-  if (error == json::error::too_deep) return "nested too deeply";
-  if (error == json::error::incomplete) return "ends too early";
-  if (error == json::error::illegal_leading_surrogate || error == json::error::illegal_trailing_surrogate)
-    return "half of a surrogate pair";
-  if (error == json::error::exponent_overflow) return "an exponent too large";
-  return "a syntax error";
-}
 
 }  // namespace
 
@@ -217,17 +159,9 @@ Refusal event_too_large() {
 
 base::Result<Draft, Refusal> read_json_event(std::string_view text) {
   if (text.size() > event_bytes_max) return base::fail(event_too_large());
-  if (const std::size_t valid = base::utf8_prefix(text); valid != text.size())
-    return base::fail(redact::invalid_json(fmt::format("is not UTF-8 at byte {}", valid)));
-  json::parse_options options;
-  options.max_depth = depth_max;
-  json::basic_parser<Listener> parser(options);
-  json::error_code error;
-  const std::size_t read = parser.write_some(false, text.data(), text.size(), error);
-  if (error) return base::fail(redact::invalid_json(fmt::format("is no JSON at byte {}: {}", read, reason_of(error))));
-  if (read != text.size())
-    return base::fail(redact::invalid_json(fmt::format("something follows the JSON object at byte {}", read)));
-  return parser.handler().take();
+  Listener listener;
+  if (auto refusal = read_json(text, depth_max, listener)) return base::fail(std::move(*refusal));
+  return listener.take();
 }
 
 }  // namespace terminal

@@ -1,4 +1,4 @@
-// Reading one event from JSON: one flat object, strictly. The only door to Boost.JSON.
+// Reading one event from JSON: one flat object, strictly.
 //
 // Refused, each with its own words: what is no JSON or no UTF-8, anything but one object, a field given twice, an
 // unknown field (the nearest known one is named), a value of another type (null, too), numbers with a fraction or an
