@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cloud-bridge/stream/gateway_row.hpp"
+#include "cloud-bridge/stream/record.hpp"
 #include "proto/base/assert.hpp"
 #include "proto/handoff/topics.hpp"
 
@@ -19,6 +20,7 @@ constexpr std::chrono::seconds active_window{5};
 handoff::ReceiverSettings receiver_settings(const ShardGroupSettings& settings) {
   handoff::ReceiverSettings receiver;
   receiver.program = settings.program;
+  receiver.event_schema = stream::kSchemaVersion;
   return receiver;
 }
 

@@ -48,7 +48,8 @@ void put_seq(std::map<std::string, std::string>& details, const char* name, hand
 
 Record render_notice(const Notice& notice, const base::Hasher& hasher, const ValueFormat& format) {
   Event event;
-  event.set_schema_version(kSchemaVersion);
+  // A notice has nothing that is newer.
+  event.set_schema_version(1);
   event.set_type("notice");
   event.set_source(wire::kBridgeSource.data(), wire::kBridgeSource.size());
   event.set_gateway_id(notice.gateway_id.data(), notice.gateway_id.size());

@@ -21,7 +21,7 @@
 namespace stream {
 
 // The newest schema_version that this bridge can represent wholly.
-inline constexpr std::uint32_t kSchemaVersion = 1;
+inline constexpr std::uint32_t kSchemaVersion = 2;
 // A record larger than this is poison: four times what a gateway takes from a terminal.
 inline constexpr std::size_t kRecordBytesMax = 64 * 1024;
 

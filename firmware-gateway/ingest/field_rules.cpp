@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "firmware-gateway/ingest/event_types.hpp"
 #include "firmware-gateway/redact/unicode.hpp"
@@ -25,6 +27,12 @@ constexpr std::array<std::string_view, 6> entry_modes{"contactless", "chip",    
                                                       "manual",      "ecommerce", "fallback"};
 constexpr std::array<std::string_view, 4> cardholder_checks{"none", "pin", "signature", "device"};
 constexpr std::array<std::string_view, 4> reasons{"timeout", "customer", "merchant", "malfunction"};
+
+constexpr std::array amount_parts{Field::tip_minor, Field::cashback_minor, Field::surcharge_minor};
+constexpr std::array totals{
+    Field::sales_count,     Field::sales_minor,     Field::refunds_count,          Field::refunds_minor,
+    Field::reversals_count, Field::reversals_minor, Field::refund_reversals_count, Field::refund_reversals_minor,
+    Field::declined_count,  Field::failed_count};
 
 // Hexadecimal digits of an application identifier: 5 to 16 bytes (ISO/IEC 7816-4).
 constexpr std::size_t aid_digits_min = 10;
@@ -117,11 +125,16 @@ std::optional<Refusal> check_attributes(const Fields& fields) {
   return std::nullopt;
 }
 
+bool is_incomplete(const Fields& fields, Field field) {
+  return std::ranges::find(fields.incomplete, name_of(field)) != fields.incomplete.end();
+}
+
 std::optional<Refusal> check_present(const Fields& fields) {
   for (const Field field : {Field::type, Field::terminal_id, Field::terminal_ref, Field::occurred_at})
     if (fields.text(field).empty()) return redact::invalid(field, "is required");
   if (!moves_money(fields.text(Field::type))) return std::nullopt;
-  if (!fields.number(Field::amount_minor)) return redact::invalid(Field::amount_minor, "is required for this type");
+  if (!fields.number(Field::amount_minor) && !is_incomplete(fields, Field::amount_minor))
+    return redact::invalid(Field::amount_minor, "is required for this type");
   if (fields.text(Field::outcome).empty()) return redact::invalid(Field::outcome, "is required for this type");
   return std::nullopt;
 }
@@ -130,7 +143,7 @@ std::optional<Refusal> check_present(const Fields& fields) {
 std::optional<Refusal> check_parts(const Fields& fields) {
   if (fields.text(Field::outcome) != "approved" || !fields.number(Field::amount_minor)) return std::nullopt;
   std::int64_t rest = *fields.number(Field::amount_minor);
-  for (const Field part : {Field::tip_minor, Field::cashback_minor, Field::surcharge_minor}) {
+  for (const Field part : amount_parts) {
     rest -= fields.number(part).value_or(0);
     if (rest < 0)
       return redact::invalid(part,
@@ -147,11 +160,65 @@ std::optional<Refusal> check_values(const Fields& fields) {
   return check_attributes(fields);
 }
 
+std::optional<Refusal> check_totals(const Fields& fields) {
+  if (fields.text(Field::type) == "batch_total") return std::nullopt;
+  for (const Field total : totals)
+    if (fields.number(total)) return redact::invalid(total, "is for batch_total only");
+  return std::nullopt;
+}
+
+void leave_out(Fields& fields, Field field) {
+  if (!is_incomplete(fields, field)) fields.incomplete.emplace_back(name_of(field));
+}
+
+// Emptied, it is refused as missing.
+void drop_texts(Fields& fields) {
+  for (std::size_t i = 0; i < redact::text_count; ++i) {
+    if (!check_text(redact::text_at(i), fields.texts[i])) continue;
+    fields.texts[i].clear();
+    leave_out(fields, redact::text_at(i));
+  }
+}
+
+void drop_numbers(Fields& fields) {
+  for (std::size_t i = 0; i < redact::number_count; ++i) {
+    if (!check_number(redact::number_at(i), fields.numbers[i])) continue;
+    fields.numbers[i].reset();
+    leave_out(fields, redact::number_at(i));
+  }
+  if (!check_parts(fields)) return;
+  for (const Field part : amount_parts) {
+    if (std::exchange(fields.number(part), std::nullopt)) leave_out(fields, part);
+  }
+}
+
+void drop_attributes(Fields& fields) {
+  const auto before = fields.attributes.size();
+  std::erase_if(fields.attributes,
+                [](const auto& entry) { return check_attribute(entry.first, entry.second).has_value(); });
+  while (fields.attributes.size() > attributes_max) fields.attributes.erase(std::prev(fields.attributes.end()));
+  if (fields.attributes.size() < before) leave_out(fields, Field::attributes);
+}
+
 }  // namespace
+
+Fields without_the_unstorable(Fields fields) {
+  drop_texts(fields);
+  drop_numbers(fields);
+  drop_attributes(fields);
+  if (!moves_money(fields.text(Field::type))) return fields;
+  if (!fields.number(Field::amount_minor)) leave_out(fields, Field::amount_minor);
+  if (fields.text(Field::outcome).empty()) {
+    fields.text(Field::outcome) = "unknown";
+    leave_out(fields, Field::outcome);
+  }
+  return fields;
+}
 
 std::optional<Refusal> check_fields(const Fields& fields) {
   if (auto refusal = check_values(fields)) return refusal;
   if (auto refusal = check_present(fields)) return refusal;
+  if (auto refusal = check_totals(fields)) return refusal;
   return check_parts(fields);
 }
 

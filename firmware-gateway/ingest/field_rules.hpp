@@ -20,4 +20,9 @@ inline constexpr std::int64_t installments_max = 999;
 // The first thing that is wrong, in the order of the field table; nothing when all is well.
 [[nodiscard]] std::optional<redact::Refusal> check_fields(const redact::Fields& fields);
 
+// Of an event that has happened and that nobody will send differently (OnConflict::store): what check_fields would
+// refuse is left out and named in `incomplete`. Without these it stays refused: type, terminal_id, terminal_ref,
+// occurred_at.
+[[nodiscard]] redact::Fields without_the_unstorable(redact::Fields fields);
+
 }  // namespace ingest

@@ -18,6 +18,7 @@ namespace {
 using redact::Field;
 using redact::Fields;
 using redact::Refusal;
+using redact::unread_amount;
 using tillstream::v1::Event;
 
 using MaybeRefusal = std::optional<Refusal>;
@@ -79,6 +80,25 @@ void set_numbers(Event& event, const Fields& fields) {
     event.set_installments(static_cast<std::uint32_t>(*number));
 }
 
+void set_totals(Event& event, const Fields& fields) {
+  if (const auto& number = fields.number(Field::sales_count)) event.set_sales_count(*number);
+  if (const auto& number = fields.number(Field::sales_minor)) event.set_sales_minor(*number);
+  if (const auto& number = fields.number(Field::refunds_count)) event.set_refunds_count(*number);
+  if (const auto& number = fields.number(Field::refunds_minor)) event.set_refunds_minor(*number);
+  if (const auto& number = fields.number(Field::reversals_count)) event.set_reversals_count(*number);
+  if (const auto& number = fields.number(Field::reversals_minor)) event.set_reversals_minor(*number);
+  if (const auto& number = fields.number(Field::refund_reversals_count)) event.set_refund_reversals_count(*number);
+  if (const auto& number = fields.number(Field::refund_reversals_minor)) event.set_refund_reversals_minor(*number);
+  if (const auto& number = fields.number(Field::declined_count)) event.set_declined_count(*number);
+  if (const auto& number = fields.number(Field::failed_count)) event.set_failed_count(*number);
+}
+
+bool has_totals(const Event& event) {
+  return event.has_sales_count() || event.has_sales_minor() || event.has_refunds_count() || event.has_refunds_minor() ||
+         event.has_reversals_count() || event.has_reversals_minor() || event.has_refund_reversals_count() ||
+         event.has_refund_reversals_minor() || event.has_declined_count() || event.has_failed_count();
+}
+
 MaybeRefusal set_time(Event& event, const Fields& fields) {
   const auto time = base::parse_rfc3339(fields.text(Field::occurred_at));
   if (!time)
@@ -119,6 +139,20 @@ void set_effect(Event& event, std::string_view original_type) {
   if (const auto effect = effect_of(event, original_type)) event.set_effect_minor(*effect);
 }
 
+// A reversal that says no amount takes back the whole of its original. One whose amount could not be read does not.
+bool takes_back_all(const Event& event) {
+  return event.type() == "reversal" && !event.has_amount_minor() && !event.attributes().contains(unread_amount);
+}
+
+void take_amount(Event& event, const Event& original) {
+  event.set_amount_minor(original.amount_minor());
+  event.set_currency(original.currency());
+  event.set_currency_exponent(original.currency_exponent());
+  auto& incomplete = *event.mutable_incomplete();
+  for (const Field field : {Field::amount_minor, Field::currency})
+    incomplete.erase(std::remove(incomplete.begin(), incomplete.end(), name_of(field)), incomplete.end());
+}
+
 }  // namespace
 
 // Card schemes write times that only the moment of receipt and the terminal's zone complete.
@@ -132,7 +166,8 @@ Fields Recorder::complete(Fields fields, Moment moment) const {
 }
 
 base::Result<Event, Refusal> Recorder::record(const redact::Cleared& cleared, Moment moment) {
-  const Fields fields = complete(cleared.fields(), moment);
+  Fields fields = complete(cleared.fields(), moment);
+  if (fields.on_conflict == redact::OnConflict::store) fields = without_the_unstorable(std::move(fields));
   if (auto refusal = check_fields(fields)) return base::fail(std::move(*refusal));
   const TerminalProfile* const profile = terminals_.find(fields.text(Field::terminal_id));
   if (profile == nullptr)
@@ -147,9 +182,10 @@ base::Result<Event, Refusal> Recorder::record(const redact::Cleared& cleared, Mo
   set_card(event, fields);
   set_merchant(event, fields, *profile);
   set_numbers(event, fields);
+  set_totals(event, fields);
   set_rest(event, fields);
   set_effect(event, event.original_type());
-  event.set_schema_version(event_schema_version);
+  event.set_schema_version(has_totals(event) ? totals_schema_version : event_schema_version);
   event.set_event_id(std::string(event_ids_.next(moment.utc).view()));
   event.set_received_at_ms(moment.utc.time_since_epoch().count());
   event.set_clock_synced(moment.clock_synced);
@@ -159,6 +195,7 @@ base::Result<Event, Refusal> Recorder::record(const redact::Cleared& cleared, Mo
 }
 
 void link_original(Event& event, const Event& original) {
+  if (takes_back_all(event) && original.has_amount_minor()) take_amount(event, original);
   event.set_original_event_id(original.event_id());
   if (const auto effect = effect_of(event, original)) event.set_effect_minor(*effect);
 }

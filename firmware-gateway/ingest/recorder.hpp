@@ -14,6 +14,8 @@
 namespace ingest {
 
 inline constexpr std::uint32_t event_schema_version = 1;
+// Of an event with totals: a bridge that does not know them holds it, and nothing else.
+inline constexpr std::uint32_t totals_schema_version = 2;
 
 // The gateway's clock when the event came.
 struct Moment {
@@ -45,7 +47,8 @@ class Recorder {
   base::UuidClock event_ids_;
 };
 
-// Links an event to its original: its id, and the effect, which depends on the original's type.
+// Links an event to its original: its id, the effect, which depends on the original's type, and of a reversal that says
+// none the amount.
 void link_original(tillstream::v1::Event& event, const tillstream::v1::Event& original);
 
 }  // namespace ingest

@@ -13,11 +13,20 @@ using tillstream::v1::Event;
 // No field can hold a line feed.
 constexpr char end = '\n';
 
+bool same_totals(const Event& a, const Event& b) {
+  return a.sales_count() == b.sales_count() && a.sales_minor() == b.sales_minor() &&
+         a.refunds_count() == b.refunds_count() && a.refunds_minor() == b.refunds_minor() &&
+         a.reversals_count() == b.reversals_count() && a.reversals_minor() == b.reversals_minor() &&
+         a.refund_reversals_count() == b.refund_reversals_count() &&
+         a.refund_reversals_minor() == b.refund_reversals_minor() && a.declined_count() == b.declined_count() &&
+         a.failed_count() == b.failed_count();
+}
+
 // "All else may change in a retry": these may not.
 bool same_content(const Event& a, const Event& b) {
   return a.type() == b.type() && a.has_amount_minor() == b.has_amount_minor() && a.amount_minor() == b.amount_minor() &&
          a.currency() == b.currency() && a.outcome() == b.outcome() && a.original_ref() == b.original_ref() &&
-         a.card_last4() == b.card_last4() && a.card_brand() == b.card_brand();
+         a.card_last4() == b.card_last4() && a.card_brand() == b.card_brand() && same_totals(a, b);
 }
 
 std::string attribute(const Event& event, const char* name) {
@@ -52,8 +61,10 @@ std::string duplicate_key(const Event& event) {
 
 std::string message_key(const Event& event) {
   // Any till may have an attribute of that name.
-  if (event.source() != word(redact::Source::iso8583)) return {};
-  return attribute(event, redact::message_ref);
+  if (event.source() == word(redact::Source::iso8583)) return attribute(event, redact::message_ref);
+  // nexo's ServiceID counts for each till by itself.
+  if (event.source() == word(redact::Source::nexo)) return event.till_id() + ' ' + attribute(event, redact::message_ref);
+  return {};
 }
 
 bool is_named(const redact::Original& original, const Event& stored) {

@@ -18,6 +18,13 @@ constexpr std::size_t token_bytes = 16;
 
 std::string mark_fixed(std::string_view /*found*/) { return std::string(fixed_mark); }
 
+// Refused; or, where the event has happened and nobody will send it differently, left out.
+std::optional<Refusal> unreadable(Fields& fields, Field field, std::string message) {
+  if (fields.on_conflict == OnConflict::refuse) return invalid(field, std::move(message));
+  fields.incomplete.emplace_back(name_of(field));
+  return std::nullopt;
+}
+
 std::string free_name(const std::map<std::string, std::string>& taken, const std::string& name) {
   if (!taken.contains(name)) return name;
   for (unsigned n = 2;; ++n)
@@ -70,11 +77,11 @@ std::optional<Refusal> CardGuard::reduce_card(Draft& draft, Channel channel) {
   const auto card = read_card_number(draft.card_number.view());
   draft.card_number.clear();
   if (!card)
-    return invalid(Field::card_number,
-                   "must be a card number of 12 to 19 digits with a right check digit, or a masked one");
+    return unreadable(draft.fields, Field::card_number,
+                      "must be a card number of 12 to 19 digits with a right check digit, or a masked one");
   std::string& last4 = draft.fields.text(Field::card_last4);
   if (!last4.empty() && !card->last4.empty() && last4 != card->last4)
-    return invalid(Field::card_last4, "is not the end of card_number");
+    return unreadable(draft.fields, Field::card_last4, "is not the end of card_number");
   if (last4.empty()) last4 = card->last4;
   // The terminal knows which of a card's brands was used; the number is only a guess.
   if (draft.fields.text(Field::card_brand).empty()) draft.fields.text(Field::card_brand) = card->brand;

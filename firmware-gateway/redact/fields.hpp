@@ -51,6 +51,16 @@ enum class Field : std::uint8_t {
   cashback_minor,
   surcharge_minor,
   installments,
+  sales_count,
+  sales_minor,
+  refunds_count,
+  refunds_minor,
+  reversals_count,
+  reversals_minor,
+  refund_reversals_count,
+  refund_reversals_minor,
+  declined_count,
+  failed_count,
   card_number,
   attributes,
 };
@@ -118,8 +128,10 @@ struct Original {
 // Attributes that card-scheme parsers set, and that later steps go by.
 //   message_ref     what tells the message from others with the same terminal_ref: part of the key
 //   transmitted_at  MMDDhhmmss by UTC, as the message said it: originals are named by it
+//   unread_amount   the amount as it came, where it could not be read
 inline constexpr const char* message_ref = "message_ref";
 inline constexpr const char* transmitted_at = "transmitted_at";
+inline constexpr const char* unread_amount = "unread_amount";
 
 // Everything a terminal said, but for its card number. Empty text: not given.
 struct Fields {

@@ -28,15 +28,28 @@ std::uint32_t read_length(std::string_view bytes) {
 // unknown.
 bool is_known(std::uint32_t tag) {
   using google::protobuf::internal::WireFormatLite;
-  constexpr std::array integers{Submit::kAmountMinorFieldNumber,    Submit::kRequestedMinorFieldNumber,
-                                Submit::kTipMinorFieldNumber,       Submit::kCashbackMinorFieldNumber,
-                                Submit::kSurchargeMinorFieldNumber, Submit::kInstallmentsFieldNumber};
-  static_assert(Submit::kTypeFieldNumber == 1 && Submit::kAttributesFieldNumber == redact::field_count);
+  constexpr std::array integers{Submit::kAmountMinorFieldNumber,
+                                Submit::kRequestedMinorFieldNumber,
+                                Submit::kTipMinorFieldNumber,
+                                Submit::kCashbackMinorFieldNumber,
+                                Submit::kSurchargeMinorFieldNumber,
+                                Submit::kInstallmentsFieldNumber,
+                                Submit::kSalesCountFieldNumber,
+                                Submit::kSalesMinorFieldNumber,
+                                Submit::kRefundsCountFieldNumber,
+                                Submit::kRefundsMinorFieldNumber,
+                                Submit::kReversalsCountFieldNumber,
+                                Submit::kReversalsMinorFieldNumber,
+                                Submit::kRefundReversalsCountFieldNumber,
+                                Submit::kRefundReversalsMinorFieldNumber,
+                                Submit::kDeclinedCountFieldNumber,
+                                Submit::kFailedCountFieldNumber};
+  constexpr int last = Submit::kFailedCountFieldNumber;
+  static_assert(Submit::kTypeFieldNumber == 1 && last == redact::field_count);
   const int number = WireFormatLite::GetTagFieldNumber(tag);
   const bool integer = std::ranges::find(integers, number) != integers.end();
-  return number <= Submit::kAttributesFieldNumber &&
-         WireFormatLite::GetTagWireType(tag) ==
-             (integer ? WireFormatLite::WIRETYPE_VARINT : WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+  return number <= last && WireFormatLite::GetTagWireType(tag) ==
+                               (integer ? WireFormatLite::WIRETYPE_VARINT : WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
 }
 
 bool has_known_fields_only(std::string_view payload) {
@@ -99,6 +112,16 @@ constexpr std::array number_members{
     NumberMember{Field::cashback_minor, &Submit::has_cashback_minor, &Submit::cashback_minor},
     NumberMember{Field::surcharge_minor, &Submit::has_surcharge_minor, &Submit::surcharge_minor},
     NumberMember{Field::installments, &Submit::has_installments, &Submit::installments},
+    NumberMember{Field::sales_count, &Submit::has_sales_count, &Submit::sales_count},
+    NumberMember{Field::sales_minor, &Submit::has_sales_minor, &Submit::sales_minor},
+    NumberMember{Field::refunds_count, &Submit::has_refunds_count, &Submit::refunds_count},
+    NumberMember{Field::refunds_minor, &Submit::has_refunds_minor, &Submit::refunds_minor},
+    NumberMember{Field::reversals_count, &Submit::has_reversals_count, &Submit::reversals_count},
+    NumberMember{Field::reversals_minor, &Submit::has_reversals_minor, &Submit::reversals_minor},
+    NumberMember{Field::refund_reversals_count, &Submit::has_refund_reversals_count, &Submit::refund_reversals_count},
+    NumberMember{Field::refund_reversals_minor, &Submit::has_refund_reversals_minor, &Submit::refund_reversals_minor},
+    NumberMember{Field::declined_count, &Submit::has_declined_count, &Submit::declined_count},
+    NumberMember{Field::failed_count, &Submit::has_failed_count, &Submit::failed_count},
 };
 static_assert(number_members.size() == redact::number_count);
 

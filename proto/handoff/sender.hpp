@@ -71,7 +71,7 @@ struct SenderSettings {
   std::chrono::milliseconds heartbeat_interval{5'000};
   // After Owner the Hello comes within this time.
   std::chrono::milliseconds owner_jitter_max{1'000};
-  // The newest schema_version that this program writes into records.
+  // The schema_version of this program's ordinary records; single ones may name a newer one.
   std::uint32_t event_schema = 1;
 };
 

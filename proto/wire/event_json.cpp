@@ -74,6 +74,19 @@ void append_amounts(JsonObject& json, const Event& event) {
   if (event.has_effect_minor()) json.number("effect_minor", event.effect_minor());
 }
 
+void append_totals(JsonObject& json, const Event& event) {
+  if (event.has_sales_count()) json.number("sales_count", event.sales_count());
+  if (event.has_sales_minor()) json.number("sales_minor", event.sales_minor());
+  if (event.has_refunds_count()) json.number("refunds_count", event.refunds_count());
+  if (event.has_refunds_minor()) json.number("refunds_minor", event.refunds_minor());
+  if (event.has_reversals_count()) json.number("reversals_count", event.reversals_count());
+  if (event.has_reversals_minor()) json.number("reversals_minor", event.reversals_minor());
+  if (event.has_refund_reversals_count()) json.number("refund_reversals_count", event.refund_reversals_count());
+  if (event.has_refund_reversals_minor()) json.number("refund_reversals_minor", event.refund_reversals_minor());
+  if (event.has_declined_count()) json.number("declined_count", event.declined_count());
+  if (event.has_failed_count()) json.number("failed_count", event.failed_count());
+}
+
 void append_payment(JsonObject& json, const Event& event) {
   json.text("outcome", event.outcome());
   json.text("authorized_by", event.authorized_by());
@@ -143,6 +156,7 @@ void append_event(JsonObject& json, const Event& event) {
   append_times(json, event);
   append_merchant(json, event);
   append_amounts(json, event);
+  append_totals(json, event);
   append_payment(json, event);
   append_original(json, event);
   append_attributes(json, event);

@@ -107,8 +107,8 @@ TEST_CASE("shard group: a newer schema is held, none of its batch is published, 
   ScriptedGateway gateway(platform::hasher(), "shop-1");
   rig.greet(gateway);
   gateway.append_events(1);
-  gateway.append(ScriptedGateway::event(2, 2));
-  for (const std::uint32_t told : {2U, 1U}) {
+  gateway.append(ScriptedGateway::event(2, 3));
+  for (const std::uint32_t told : {3U, 1U}) {
     rig.say(gateway, gateway.batch(1, 2, told));
     rig.settle();
   }

@@ -85,8 +85,8 @@ inline ingest::IngestSettings default_settings() {
 
 class Intake {
  public:
-  explicit Intake(ingest::IngestSettings settings = default_settings())
-      : guard(guard_settings(), platform::hasher()),
+  explicit Intake(ingest::IngestSettings settings = default_settings(), redact::GuardSettings door = guard_settings())
+      : guard(std::move(door), platform::hasher()),
         machine(std::move(settings), zones, platform::hasher(), random, numbering) {
     machine.on_journal_opened({1, 2, 3});
   }

@@ -233,6 +233,69 @@ TEST_CASE("record: the other fields have their own shapes") {
   CHECK(recorded({{"currency", "\"048\""}}).currency_exponent() == 3);
 }
 
+TEST_CASE("record: a batch total carries its sums, and raises the version that it takes to read it") {
+  Changes changes{{"type", "\"batch_total\""}, {"amount_minor", ""}, {"outcome", ""}, {"currency", "\"EUR\""}};
+  CHECK(recorded(changes).schema_version() == ingest::event_schema_version);
+  const std::size_t first = changes.size();
+  for (const char* name :
+       {"sales_count", "sales_minor", "refunds_count", "refunds_minor", "reversals_count", "reversals_minor",
+        "refund_reversals_count", "refund_reversals_minor", "declined_count", "failed_count"})
+    changes.emplace_back(name, std::to_string(changes.size() - first));
+  const auto event = recorded(changes);
+  CHECK(event.schema_version() == ingest::totals_schema_version);
+  CHECK(event.has_sales_count());
+  CHECK(event.sales_count() == 0);
+  CHECK(event.sales_minor() == 1);
+  CHECK(event.refunds_count() == 2);
+  CHECK(event.refunds_minor() == 3);
+  CHECK(event.reversals_count() == 4);
+  CHECK(event.reversals_minor() == 5);
+  CHECK(event.refund_reversals_count() == 6);
+  CHECK(event.refund_reversals_minor() == 7);
+  CHECK(event.declined_count() == 8);
+  CHECK(event.failed_count() == 9);
+  for (std::size_t i = first; i < changes.size(); ++i) {
+    CHECK(invalid({changes[i]}) == changes[i].first);
+    Changes negative{changes[0], changes[1], changes[2], {changes[i].first, "-1"}};
+    CHECK(invalid(negative) == changes[i].first);
+  }
+}
+
+TEST_CASE("record: what has happened is kept, without what cannot be") {
+  const auto kept = [](const Changes& changes) {
+    Intake intake;
+    const auto answer = intake.answer(sale(changes), redact::OnConflict::store);
+    REQUIRE_MESSAGE(std::holds_alternative<terminal::Stored>(answer), terminal::to_json(answer));
+    return intake.last();
+  };
+  const auto incomplete = [](const tillstream::v1::Event& event) {
+    return std::vector<std::string>(event.incomplete().begin(), event.incomplete().end());
+  };
+  using Names = std::vector<std::string>;
+  CHECK(incomplete(kept({})).empty());
+  const auto event = kept({{"merchant_name", quoted(repeated("x", 65))},
+                           {"entry_mode", "\"telepathy\""},
+                           {"emv_aid", "\"A0\""},
+                           {"surcharge_minor", "-1"},
+                           {"attributes", "{\"a\":\"" + repeated("x", 513) + "\",\"b\":\"kept\"}"}});
+  CHECK(incomplete(event) == Names{"merchant_name", "entry_mode", "emv_aid", "surcharge_minor", "attributes"});
+  CHECK(event.entry_mode().empty());
+  CHECK_FALSE(event.has_surcharge_minor());
+  CHECK(event.attributes().size() == 1);
+  CHECK(event.amount_minor() == 1250);
+  const auto parts = kept({{"tip_minor", "1251"}});
+  CHECK(incomplete(parts) == Names{"tip_minor"});
+  const auto bare = kept({{"amount_minor", ""}, {"outcome", ""}});
+  CHECK(incomplete(bare) == Names{"amount_minor", "outcome"});
+  CHECK(bare.outcome() == "unknown");
+  CHECK_FALSE(bare.has_effect_minor());
+  // What identifies it has to be there.
+  for (const char* name : {"type", "terminal_id", "terminal_ref", "occurred_at"}) {
+    Intake intake;
+    CHECK(terminal::status_of(intake.answer(sale({{name, ""}}), redact::OnConflict::store)) == 400);
+  }
+}
+
 TEST_CASE("record: 16 attributes, keys of 64 and values of 512 bytes, and not one more") {
   const auto attributes = [](int count) {
     std::string json;

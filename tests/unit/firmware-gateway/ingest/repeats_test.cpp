@@ -86,6 +86,23 @@ TEST_CASE("ingest: terminal, reference and batch make the key; the same in anoth
   CHECK(intake.journal.rows.size() == 5);
 }
 
+TEST_CASE("ingest: a total with other sums under the same key is no repeat") {
+  Intake intake;
+  const auto total = [](const std::string& name, const std::string& value) {
+    return sale({{"type", "\"batch_total\""}, {"amount_minor", ""}, {"outcome", ""}, {name, value}});
+  };
+  CHECK(intake.status(total("sales_minor", "100")) == 201);
+  CHECK(intake.status(total("sales_minor", "100")) == 200);
+  CHECK(intake.status(total("sales_minor", "101")) == 409);
+  CHECK(intake.status(total("failed_count", "1")) == 409);
+}
+
+TEST_CASE("ingest: an attribute named like nexo's message is part of no key but nexo's") {
+  Intake intake;
+  CHECK(intake.status(sale({{"attributes", "{\"message_ref\":\"1\"}"}})) == 201);
+  CHECK(intake.status(sale({{"attributes", "{\"message_ref\":\"2\"}"}})) == 200);
+}
+
 TEST_CASE("ingest: from card-scheme sources a conflict is stored beside the first, and its repeat is known") {
   Intake intake;
   const Stored first = stored(intake.answer(sale(), OnConflict::store));

@@ -107,6 +107,24 @@ TEST_CASE("guard: clear card numbers come only where they may; masked ones anywh
   }
 }
 
+TEST_CASE("guard: of what has happened an unreadable number is left out and named; it is refused where none may come") {
+  const auto happened = [](std::string_view number) {
+    Draft draft = with_card(number);
+    draft.fields.on_conflict = redact::OnConflict::store;
+    return draft;
+  };
+  auto door = guard(AcceptCardNumbers::never);
+  const auto kept = door.clear(happened("no card"), {});
+  REQUIRE(kept);
+  CHECK(kept->fields().incomplete == std::vector<std::string>{"card_number"});
+  CHECK(door.clear(happened("4111111111111112"), {}).error().reason == Reason::card_number_refused);
+  auto open = guard(AcceptCardNumbers::always);
+  CHECK(open.clear(happened("4111111111111112"), {})->fields().text(Field::card_last4).empty());
+  Draft other = happened(pan);
+  other.fields.text(Field::card_last4) = "2222";
+  CHECK(open.clear(std::move(other), {})->fields().incomplete == std::vector<std::string>{"card_last4"});
+}
+
 TEST_CASE("guard: free text loses its card numbers, and each is counted for its field") {
   auto door = guard();
   CHECK(cleared_text(door, Field::merchant_name, "Cafe 4111 1111 1111 1111") == "Cafe [card data]");

@@ -96,6 +96,8 @@ TEST_CASE("framed: a Submit carries every field that JSON has, with the same val
   submit.set_occurred_at("2026-11-24T21:23:51Z");
   submit.set_amount_minor(0);
   submit.set_installments(3);
+  submit.set_sales_count(42);
+  submit.set_failed_count(0);
   submit.set_card_number("4111111111111111");
   submit.set_reason("timeout");
   (*submit.mutable_attributes())["table"] = "12";
@@ -110,6 +112,9 @@ TEST_CASE("framed: a Submit carries every field that JSON has, with the same val
   CHECK(draft->fields.number(Field::amount_minor) == 0);
   CHECK_FALSE(draft->fields.number(Field::tip_minor));
   CHECK(draft->fields.number(Field::installments) == 3);
+  CHECK(draft->fields.number(Field::sales_count) == 42);
+  CHECK(draft->fields.number(Field::failed_count) == 0);
+  CHECK_FALSE(draft->fields.number(Field::refunds_minor));
   CHECK(draft->card_number.view() == "4111111111111111");
   CHECK(draft->fields.attributes.at("table") == "12");
 }
