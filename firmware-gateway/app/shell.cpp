@@ -388,6 +388,11 @@ void Shell::submit(redact::Draft draft, redact::Channel channel, Answered answer
   wake();
 }
 
+std::string Shell::currency_of(std::string_view terminal_id) const {
+  const auto* const profile = config_.terminals.find(terminal_id);
+  return profile == nullptr ? std::string() : profile->currency;
+}
+
 void Shell::find_event(std::string terminal_id, std::string terminal_ref, Found found) {
   const gateway::Ticket ticket = next_ticket_;
   ++next_ticket_;
@@ -435,6 +440,10 @@ status::Facts Shell::facts() const {
                              .label = "code",
                              .label_value = word(static_cast<redact::Reason>(i))});
   }
+  facts.samples.push_back({.name = "messages_ignored_total",
+                           .help = "nexo messages that are not for a gateway, answered without an event",
+                           .counter = true,
+                           .value = static_cast<double>(ignored_)});
   if (link_) {
     facts.samples.push_back({.name = "down_messages_dropped_total",
                              .help = "Messages from the broker dropped because the loop took none",

@@ -46,6 +46,8 @@ class Shell final : public net::Intake, public net::Desk {
   void submit(redact::Draft draft, redact::Channel channel, Answered answered) override;
   void on_refused(redact::Reason reason) override { ++refusals_.at(static_cast<std::size_t>(reason)); }
   void on_unreadable(const terminal::Shape& shape) override;
+  void on_ignored() override { ++ignored_; }
+  [[nodiscard]] std::string currency_of(std::string_view terminal_id) const override;
   [[nodiscard]] status::Facts facts() const override;
   [[nodiscard]] std::chrono::milliseconds unhealthy_after() const override { return config_.admin.unhealthy_after; }
   void find_event(std::string terminal_id, std::string terminal_ref, Found found) override;
@@ -106,6 +108,7 @@ class Shell final : public net::Intake, public net::Desk {
   std::vector<Iso8583> iso8583_;
 
   std::array<std::uint64_t, redact::reason_count> refusals_{};
+  std::uint64_t ignored_ = 0;
   gateway::Ticket next_ticket_{1};
   std::unordered_map<gateway::Ticket, Answered> answers_;
   std::unordered_map<gateway::Ticket, Found> lookups_;

@@ -63,7 +63,8 @@ std::string message_key(const Event& event) {
   // Any till may have an attribute of that name.
   if (event.source() == word(redact::Source::iso8583)) return attribute(event, redact::message_ref);
   // nexo's ServiceID counts for each till by itself.
-  if (event.source() == word(redact::Source::nexo)) return event.till_id() + ' ' + attribute(event, redact::message_ref);
+  if (event.source() == word(redact::Source::nexo))
+    return event.till_id() + ' ' + attribute(event, redact::message_ref);
   return {};
 }
 

@@ -1,6 +1,7 @@
 #include "firmware-gateway/terminal/http.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "firmware-gateway/terminal/json_event.hpp"
 #include "firmware-gateway/terminal/ndjson.hpp"
@@ -8,10 +9,16 @@
 namespace terminal {
 namespace {
 
-constexpr std::string_view event_path = "/v1/events";
-constexpr std::string_view batch_path = "/v1/events/batch";
-constexpr std::string_view json_type = "application/json";
-constexpr std::string_view ndjson_type = "application/x-ndjson";
+struct Door {
+  std::string_view path;
+  std::string_view content_type;
+  std::size_t bytes_max;
+  Submission submission;
+};
+
+constexpr std::array doors{Door{"/v1/events", "application/json", event_bytes_max, Submission::event},
+                           Door{"/v1/events/batch", "application/x-ndjson", batch_bytes_max, Submission::batch},
+                           Door{"/v1/nexo", "application/json", nexo_bytes_max, Submission::nexo}};
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
@@ -45,18 +52,19 @@ HttpAnswer wrong_method() {
 
 std::variant<Submission, HttpAnswer> route(std::string_view method, std::string_view path,
                                            std::string_view content_type) {
-  const bool batch = path == batch_path;
-  if (!batch && path != event_path)
-    return refuse(Reason::not_found, "events are submitted to /v1/events or /v1/events/batch");
+  const auto* const door = std::ranges::find(doors, path, &Door::path);
+  if (door == doors.end())
+    return refuse(Reason::not_found, "events are submitted to /v1/events, /v1/events/batch or /v1/nexo");
   if (method != "POST") return wrong_method();
-  const std::string_view wanted = batch ? ndjson_type : json_type;
-  if (!is_media_type(content_type, wanted))
-    return refuse(Reason::unsupported_media_type, "Content-Type must be " + std::string(wanted) + ", in UTF-8");
-  return batch ? Submission::batch : Submission::event;
+  if (!is_media_type(content_type, door->content_type))
+    return refuse(Reason::unsupported_media_type,
+                  "Content-Type must be " + std::string(door->content_type) + ", in UTF-8");
+  return door->submission;
 }
 
 std::size_t body_bytes_max(std::string_view path) {
-  return 1 + (path == batch_path ? batch_bytes_max : event_bytes_max);
+  const auto* const door = std::ranges::find(doors, path, &Door::path);
+  return 1 + (door == doors.end() ? event_bytes_max : door->bytes_max);
 }
 
 HttpAnswer to_http(const Answer& answer) {

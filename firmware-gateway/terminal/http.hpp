@@ -23,11 +23,14 @@ struct HttpAnswer {
 };
 
 // What a request submits.
-enum class Submission { event, batch };
+enum class Submission { event, batch, nexo };
 
-// POST /v1/events or /v1/events/batch with its media type; otherwise the answer: 404, 405 with Allow, or 415.
+// POST /v1/events, /v1/events/batch or /v1/nexo with its media type; otherwise the answer: 404, 405 with Allow, or 415.
 [[nodiscard]] std::variant<Submission, HttpAnswer> route(std::string_view method, std::string_view path,
                                                          std::string_view content_type);
+
+// A nexo message: receipts and signatures make it long.
+inline constexpr std::size_t nexo_bytes_max = 256 * 1024;
 
 // Largest body to read for a path: one byte more than allowed, so that the answer can say what is wrong.
 [[nodiscard]] std::size_t body_bytes_max(std::string_view path);

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <functional>
+#include <string>
+#include <string_view>
 
 #include "firmware-gateway/redact/card_guard.hpp"
 #include "firmware-gateway/terminal/answer.hpp"
@@ -20,6 +22,10 @@ class Intake {
   virtual void on_refused(redact::Reason reason) = 0;
   // Something has happened that could not be read: tell it in the stream.
   virtual void on_unreadable(const terminal::Shape& shape) = 0;
+  // A message that is not for a gateway, answered without an event. For the count.
+  virtual void on_ignored() = 0;
+  // The currency configured for a terminal, or "".
+  [[nodiscard]] virtual std::string currency_of(std::string_view terminal_id) const = 0;
 };
 
 }  // namespace net

@@ -1,4 +1,4 @@
-// The terminals' HTTP: POST /v1/events and /v1/events/batch.
+// The terminals' HTTP: POST /v1/events, /v1/events/batch and /v1/nexo.
 #pragma once
 
 #include "firmware-gateway/adapters/net/intake.hpp"

@@ -31,6 +31,8 @@ class ScriptedIntake final : public net::Intake {
   }
   void on_refused(redact::Reason /*reason*/) override {}
   void on_unreadable(const terminal::Shape& /*shape*/) override {}
+  void on_ignored() override {}
+  [[nodiscard]] std::string currency_of(std::string_view /*terminal_id*/) const override { return "EUR"; }
 
   bool holds = false;
   std::vector<Answered> held;

@@ -23,11 +23,15 @@ TEST_CASE("http: events and batches go to their own paths with their own media t
   CHECK(std::get<Submission>(route("POST", "/v1/events", "application/json")) == Submission::event);
   CHECK(std::get<Submission>(route("POST", "/v1/events", "Application/JSON; charset=UTF-8")) == Submission::event);
   CHECK(std::get<Submission>(route("POST", "/v1/events/batch", "application/x-ndjson")) == Submission::batch);
+  CHECK(std::get<Submission>(route("POST", "/v1/nexo", "application/json; charset=utf-8")) == Submission::nexo);
 }
 
 TEST_CASE("http: other paths, methods and media types are answered 404, 405 and 415") {
   CHECK(refused("POST", "/v1/event", "application/json") == 404);
   CHECK(refused("POST", "/v1/events/", "application/json") == 404);
+  CHECK(refused("POST", "/v1/nexo/", "application/json") == 404);
+  CHECK(refused("GET", "/v1/nexo", "") == 405);
+  CHECK(refused("POST", "/v1/nexo", "text/plain") == 415);
   CHECK(refused("GET", "/v1/events", "") == 405);
   CHECK(refused("PUT", "/v1/events/batch", "application/x-ndjson") == 405);
   CHECK(refused("POST", "/v1/events", "") == 415);
@@ -81,4 +85,5 @@ TEST_CASE("http: every reason has its code and status") {
 TEST_CASE("http: bodies are read one byte beyond what is allowed, so that the answer can say so") {
   CHECK(terminal::body_bytes_max("/v1/events") == 16 * 1024 + 1);
   CHECK(terminal::body_bytes_max("/v1/events/batch") == 4 * 1024 * 1024 + 1);
+  CHECK(terminal::body_bytes_max("/v1/nexo") == 256 * 1024 + 1);
 }
