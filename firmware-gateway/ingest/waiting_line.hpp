@@ -27,7 +27,7 @@ struct Waiting {
   tillstream::v1::Event event;
   redact::OnConflict on_conflict = redact::OnConflict::refuse;
   // What a card-scheme message says of its original, until that has been looked for.
-  std::optional<redact::Original> original;
+  std::optional<redact::Original> original{};
   // Every stored row up to this one has been compared.
   handoff::Row seen_through;
   std::size_t bytes = 0;
