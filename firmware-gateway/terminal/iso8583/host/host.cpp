@@ -122,7 +122,7 @@ base::Bytes Host::answer(const Echo& echo, std::string_view code) const {
 }
 
 // What was read with the wrong lengths may hold a card number amid other digits.
-Host::Shape Host::shape_of(const Message& message, std::string reason) const {
+Host::Shape Host::shape_of(const Message& message, std::string reason) {
   Shape shape{
       {"mti", std::string(message.mti())}, {"reason", std::move(reason)}, {"fields", list_of(message.fields())}};
   for (unsigned number = message.fields().next(0); number != 0; number = message.fields().next(number)) {

@@ -53,16 +53,16 @@ class Host {
   // The dialect must outlive it.
   explicit Host(const Dialect& dialect) : dialect_(dialect) {}
 
-  [[nodiscard]] Reaction react(base::BytesView message) const;
+  [[nodiscard]] Reaction react(base::BytesView bytes) const;
   // The answer to a Store. Empty: silence, as the dialect wants it when nothing can be stored.
-  [[nodiscard]] base::Bytes conclude(const Echo& echo, const terminal::Answer& answer) const;
+  [[nodiscard]] base::Bytes conclude(const Echo& echo, const terminal::Answer& given) const;
 
  private:
   [[nodiscard]] Reaction react(const Message& message, const Mti& mti) const;
   [[nodiscard]] Reaction react_incomplete(const DecodeError& error) const;
   [[nodiscard]] Echo echo_of(const Message& message, const Mti& mti) const;
   [[nodiscard]] base::Bytes answer(const Echo& echo, std::string_view code) const;
-  [[nodiscard]] Shape shape_of(const Message& message, std::string reason) const;
+  [[nodiscard]] static Shape shape_of(const Message& message, std::string reason);
 
   const Dialect& dialect_;
 };

@@ -174,9 +174,9 @@ void Mapping::set_additional_amounts() {
     const auto amount = to_number(entry.substr(8));
     const std::string_view kind = entry.substr(2, 2);
     if (!amount || entry.substr(4, 3) != draft_.fields.text(Field::currency)) continue;
-    if (kind == "40") draft_.fields.number(Field::cashback_minor) = *amount;
-    if (kind == "42") draft_.fields.number(Field::surcharge_minor) = *amount;
-    if (kind == "44") draft_.fields.number(Field::tip_minor) = *amount;
+    if (kind == "40") draft_.fields.number(Field::cashback_minor) = amount;
+    if (kind == "42") draft_.fields.number(Field::surcharge_minor) = amount;
+    if (kind == "44") draft_.fields.number(Field::tip_minor) = amount;
   }
 }
 
@@ -209,7 +209,7 @@ void Mapping::set_decision() {
   if (decision.outcome != "partial") return;
   const auto approved = told_.answer == nullptr ? std::nullopt : amount_of(*told_.answer, 4);
   draft_.fields.number(Field::requested_minor) = draft_.fields.number(Field::amount_minor);
-  if (approved) draft_.fields.number(Field::amount_minor) = *approved;
+  if (approved) draft_.fields.number(Field::amount_minor) = approved;
 }
 
 // The card's number is in the first of these that has one.
