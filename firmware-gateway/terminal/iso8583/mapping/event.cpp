@@ -15,7 +15,6 @@ namespace {
 
 using redact::Draft;
 using redact::Field;
-using redact::Fields;
 
 constexpr std::string_view preauthorization_condition = "06";
 
