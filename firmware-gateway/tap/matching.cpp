@@ -1,0 +1,121 @@
+#include "firmware-gateway/tap/matching.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "firmware-gateway/terminal/iso8583/mapping/values.hpp"
+
+namespace tap {
+namespace {
+
+using iso8583::Message;
+using iso8583::Mti;
+using iso8583::text_of;
+
+constexpr unsigned stan_field = 11;
+constexpr unsigned terminal_field = 41;
+constexpr unsigned merchant_field = 42;
+// Transmission time, local time and date, retrieval reference.
+constexpr std::array telling_fields = {7U, 12U, 13U, 37U};
+
+enum class Agreement { agree, differ, unsaid };
+
+Agreement agreement(const Message& a, const Message& b, unsigned field) {
+  const std::string left = text_of(a, field);
+  const std::string right = text_of(b, field);
+  if (left.empty() || right.empty()) return Agreement::unsaid;
+  return left == right ? Agreement::agree : Agreement::differ;
+}
+
+// A TPDU is 60, destination and source: an answer's has them exchanged, or as they came.
+Agreement header_agreement(std::string_view request, std::string_view answer) {
+  constexpr std::size_t tpdu_bytes = 5;
+  if (request.size() != tpdu_bytes || answer.size() != tpdu_bytes) return Agreement::unsaid;
+  const bool exchanged = request.substr(1, 2) == answer.substr(3, 2) && request.substr(3, 2) == answer.substr(1, 2);
+  return exchanged || request.substr(1) == answer.substr(1) ? Agreement::agree : Agreement::differ;
+}
+
+bool responds(const Mti& response, const Mti& request) {
+  return response.version == request.version && response.message_class == request.message_class &&
+         static_cast<unsigned>(response.function) == static_cast<unsigned>(request.function) + 1;
+}
+
+// What must be the same for two messages to speak of one transaction; `header`: where no terminal says so.
+bool same_transaction(const Message& a, const Message& b, Agreement header) {
+  const Agreement terminal = agreement(a, b, terminal_field);
+  return agreement(a, b, stan_field) == Agreement::agree && terminal != Agreement::differ &&
+         (terminal == Agreement::agree || header != Agreement::differ) &&
+         agreement(a, b, merchant_field) != Agreement::differ;
+}
+
+int weight(Agreement agreement) { return agreement == Agreement::agree ? 1 : agreement == Agreement::differ ? -1 : 0; }
+
+int likeness(const Message& a, const Message& b, Agreement header) {
+  int sum = weight(header);
+  for (const unsigned field : telling_fields) sum += weight(agreement(a, b, field));
+  return sum;
+}
+
+// With another time or reference it is another transaction whose STAN came round; a repeat has 7 anew.
+bool is_repeat(const Request& again, const Request& first) {
+  return again.connection == first.connection && again.mti.version == first.mti.version &&
+         again.mti.message_class == first.mti.message_class && again.mti.function == first.mti.function &&
+         again.header == first.header && same_transaction(again.message, first.message, Agreement::agree) &&
+         std::ranges::all_of(std::array{4U, 12U, 13U, 37U}, [&](unsigned field) {
+           return text_of(again.message, field) == text_of(first.message, field);
+         });
+}
+
+}  // namespace
+
+Request Matching::take(Requests::iterator request) {
+  Request taken = std::move(*request);
+  bytes_ -= taken.bytes;
+  open_.erase(request);
+  return taken;
+}
+
+std::vector<Request> Matching::open(Request request) {
+  if (std::ranges::any_of(open_, [&](const Request& first) { return is_repeat(request, first); })) return {};
+  bytes_ += request.bytes;
+  open_.push_back(std::move(request));
+  std::vector<Request> given_up;
+  while (open_.size() > limits_.requests_max || bytes_ > limits_.bytes_max) given_up.push_back(take(open_.begin()));
+  return given_up;
+}
+
+std::optional<Request> Matching::answer(Connection connection, const Message& answer, const Mti& mti,
+                                        std::string_view header) {
+  auto best = open_.end();
+  int best_likeness = 0;
+  for (auto request = open_.begin(); request != open_.end(); ++request) {
+    if (request->connection != connection || !responds(mti, request->mti)) continue;
+    const Agreement headers = header_agreement(request->header, header);
+    if (!same_transaction(request->message, answer, headers)) continue;
+    const int found = likeness(request->message, answer, headers);
+    if (best != open_.end() && found <= best_likeness) continue;
+    best = request;
+    best_likeness = found;
+  }
+  if (best == open_.end()) return std::nullopt;
+  return take(best);
+}
+
+std::vector<Request> Matching::expire(base::Instant seen_until) {
+  std::vector<Request> expired;
+  while (!open_.empty() && open_.front().seen.instant <= seen_until) expired.push_back(take(open_.begin()));
+  return expired;
+}
+
+std::vector<Request> Matching::close(Connection connection) {
+  std::vector<Request> closed;
+  for (auto request = open_.begin(); request != open_.end();) {
+    const auto next = std::next(request);
+    if (request->connection == connection) closed.push_back(take(request));
+    request = next;
+  }
+  return closed;
+}
+
+}  // namespace tap

@@ -1,0 +1,77 @@
+// Matching: which answer belongs to which request, on lines that many terminals share and where answers come in any
+// order. Pure.
+//
+//   request ──open──▶ (waits) ──answer──▶ both, once
+//                        └──────expire, close, no room──▶ the request alone: nobody knows what became of it
+//
+// An answer is a request's when class, version and function fit, STAN (11) and terminal (41) are the same, and no
+// merchant (42) differs. Of several such requests it is the one with which most of TPDU, 7, 12, 13 and 37 agree: hosts
+// were seen to put their own time and reference there, so that a difference alone decides nothing. An answer without a
+// terminal is known by its TPDU.
+//
+// Bounded: limits; beyond them the oldest request is given up.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "firmware-gateway/terminal/iso8583/mapping/mti.hpp"
+#include "firmware-gateway/terminal/iso8583/message.hpp"
+#include "proto/base/instant.hpp"
+
+namespace tap {
+
+// A connection through the tap: never used again in one start.
+using Connection = std::uint64_t;
+
+struct Request {
+  Connection connection = 0;
+  iso8583::Message message;
+  iso8583::Mti mti;
+  std::string header;     // of its frame
+  std::size_t bytes = 0;  // of its frame
+  base::Now seen;
+};
+
+struct MatchingLimits {
+  std::size_t requests_max = 4096;
+  std::size_t bytes_max = 8UL * 1024 * 1024;
+};
+
+class Matching {
+ public:
+  explicit Matching(MatchingLimits limits = {}) : limits_(limits) {}
+
+  // The request is open from now on; one that has been open for so long that there is no room for it comes back.
+  // A repeat of one that is open changes nothing: it waits since the first time.
+  [[nodiscard]] std::vector<Request> open(Request request);
+  // The request that this answers; none: nobody has asked.
+  [[nodiscard]] std::optional<Request> answer(Connection connection, const iso8583::Message& answer,
+                                              const iso8583::Mti& mti, std::string_view header);
+  // Those that were seen at or before this.
+  [[nodiscard]] std::vector<Request> expire(base::Instant seen_until);
+  // Those of a connection that has ended.
+  [[nodiscard]] std::vector<Request> close(Connection connection);
+
+  [[nodiscard]] std::size_t size() const { return open_.size(); }
+  [[nodiscard]] std::optional<base::Instant> oldest() const {
+    return open_.empty() ? std::nullopt : std::optional(open_.front().seen.instant);
+  }
+
+ private:
+  using Requests = std::list<Request>;
+
+  [[nodiscard]] Request take(Requests::iterator request);
+
+  MatchingLimits limits_;
+  // Oldest first.
+  Requests open_;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace tap

@@ -1,0 +1,209 @@
+#include "firmware-gateway/tap/observer.hpp"
+
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/unit/firmware-gateway/terminal/iso8583/mapping/messages.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using redact::Field;
+using tap::Direction;
+using tap::Observer;
+using test::FieldValues;
+using test::sale;
+
+std::shared_ptr<const iso8583::Dialect> dialect() {
+  return std::make_shared<const iso8583::Dialect>(test::dialect("iso87-ascii"));
+}
+
+base::Bytes framed(const std::string& mti, const FieldValues& fields) {
+  iso8583::Composition composition(mti);
+  for (const auto& [number, value] : fields) composition.set(number, value);
+  const auto bytes = iso8583::encode(composition, test::dialect());
+  if (!bytes) FAIL(bytes.error().text());
+  return iso8583::frame(test::dialect().framing, "", *bytes);
+}
+
+// 2026-11-24 10:00:00 UTC, and so much later.
+base::Now at(std::chrono::milliseconds since) {
+  return {.instant = base::Instant(since), .utc = base::UtcTime(1'795'514'400s + since)};
+}
+
+// What has come out: "STAN type outcome response_code", one after the other.
+std::vector<std::string> told(Observer& observer) {
+  std::vector<std::string> all;
+  while (auto draft = observer.take())
+    all.push_back(draft->fields.text(Field::stan) + " " + draft->fields.text(Field::type) + " " +
+                  draft->fields.text(Field::outcome) + " " + draft->fields.text(Field::response_code));
+  return all;
+}
+
+using Told = std::vector<std::string>;
+
+void ask(Observer& observer, const std::string& mti, const FieldValues& fields, std::chrono::milliseconds when = 0s,
+         tap::Connection connection = 1) {
+  observer.on_bytes(connection, Direction::from_terminal, framed(mti, fields), at(when));
+}
+
+void reply(Observer& observer, const std::string& mti, const FieldValues& fields, std::chrono::milliseconds when = 0s,
+           tap::Connection connection = 1) {
+  observer.on_bytes(connection, Direction::from_host, framed(mti, fields), at(when));
+}
+
+FieldValues with(FieldValues fields, const std::string& code) {
+  fields[39] = code;
+  return fields;
+}
+
+}  // namespace
+
+TEST_CASE("observer: a request and its answer are one event, with the host's outcome") {
+  Observer observer(dialect(), 60s);
+  ask(observer, "0200", sale({{2, "4111111111111111"}}));
+  CHECK(told(observer).empty());
+  reply(observer, "0210", with(sale(), "51"));
+  auto draft = observer.take();
+  REQUIRE(draft);
+  CHECK(draft->fields.text(Field::outcome) == "declined");
+  CHECK(draft->fields.text(Field::response_code) == "51");
+  CHECK(draft->card_number.view() == "4111111111111111");
+  CHECK(draft->fields.source == redact::Source::iso8583);
+  CHECK(draft->fields.on_conflict == redact::OnConflict::store);
+  CHECK(observer.counts().answered == 1);
+}
+
+TEST_CASE("observer: pieces of any size make the same") {
+  const base::Bytes asked = framed("0200", sale()) + framed("0200", sale({{11, "004712"}}));
+  const base::Bytes answers = framed("0210", with(sale({{11, "004712"}}), "00")) + framed("0210", with(sale(), "05"));
+  for (const std::size_t step : {1UL, 2UL, 7UL, 100UL, 1000UL}) {
+    Observer observer(dialect(), 60s);
+    const auto feed = [&](const base::Bytes& bytes, Direction direction) {
+      for (std::size_t from = 0; from < bytes.size(); from += step)
+        observer.on_bytes(1, direction, base::BytesView(bytes).substr(from, step), at(0s));
+    };
+    feed(asked, Direction::from_terminal);
+    feed(answers, Direction::from_host);
+    CHECK(told(observer) == Told{"004712 sale approved 00", "004711 sale declined 05"});
+  }
+}
+
+TEST_CASE("observer: without an answer in the host's time nobody knows the outcome; an advice has happened") {
+  Observer observer(dialect(), 60s);
+  ask(observer, "0200", sale());
+  ask(observer, "0220", with(sale({{11, "004712"}}), "00"), 1s);
+  CHECK(observer.wakeup_at() == at(60s).instant);
+  observer.on_time(at(59'999ms).instant);
+  CHECK(told(observer).empty());
+  observer.on_time(at(60s).instant);
+  CHECK(told(observer) == Told{"004711 sale unknown "});
+  observer.on_time(at(61s).instant);
+  CHECK(told(observer) == Told{"004712 sale approved 00"});
+  CHECK(observer.counts().unanswered == 2);
+  CHECK_FALSE(observer.wakeup_at());
+  reply(observer, "0210", with(sale(), "00"), 62s);
+  CHECK(told(observer).empty());
+  CHECK(observer.counts().unasked == 1);
+}
+
+TEST_CASE("observer: a repeat that is answered after the first was given up is told with its outcome") {
+  Observer observer(dialect(), 60s);
+  ask(observer, "0200", sale());
+  observer.on_time(at(60s).instant);
+  ask(observer, "0201", sale(), 61s);
+  reply(observer, "0210", with(sale(), "00"), 62s);
+  CHECK(told(observer) == Told{"004711 sale unknown ", "004711 sale approved 00"});
+}
+
+TEST_CASE("observer: a connection that ends leaves its requests unknown, once") {
+  Observer observer(dialect(), 60s);
+  ask(observer, "0200", sale());
+  observer.on_closed(1);
+  CHECK(told(observer) == Told{"004711 sale unknown "});
+  observer.on_time(at(1h).instant);
+  observer.on_stop();
+  CHECK(told(observer).empty());
+}
+
+TEST_CASE("observer: what is open when the tap stops is told") {
+  Observer observer(dialect(), 60s);
+  ask(observer, "0200", sale());
+  observer.on_stop();
+  CHECK(told(observer) == Told{"004711 sale unknown "});
+}
+
+TEST_CASE("observer: a notification is told at once, as nobody answers it") {
+  Observer observer(dialect(), 60s);
+  ask(observer, "0240", with(sale(), "00"));
+  CHECK(told(observer) == Told{"004711 sale approved 00"});
+}
+
+TEST_CASE("observer: network management, inquiries and what goes the wrong way make nothing") {
+  Observer observer(dialect(), 60s);
+  ask(observer, "0800", {{7, "1123110901"}, {11, "000001"}, {70, "301"}});
+  reply(observer, "0810", {{7, "1123110901"}, {11, "000001"}, {39, "00"}, {70, "301"}});
+  CHECK(observer.open_requests() == 0);
+  ask(observer, "0200", sale({{3, "310000"}}));
+  reply(observer, "0210", with(sale({{3, "310000"}}), "00"));
+  CHECK(observer.counts().no_event == 3);
+  ask(observer, "0210", with(sale(), "00"));
+  reply(observer, "0200", sale());
+  CHECK(observer.counts().wrong_direction == 2);
+  observer.on_stop();
+  CHECK(told(observer).empty());
+}
+
+TEST_CASE("observer: a message that cannot be read is counted, and the next one is read") {
+  Observer observer(dialect(), 60s);
+  base::Bytes broken = framed("0200", sale());
+  broken[2 + 4] = 'x';  // behind the length and the MTI: no bitmap
+  observer.on_bytes(1, Direction::from_terminal, broken, at(0s));
+  CHECK(observer.counts().unreadable == 1);
+  CHECK(observer.take_trouble().value_or("").find("bitmap") != std::string::npos);
+  CHECK_FALSE(observer.take_trouble());
+  ask(observer, "0200", sale());
+  reply(observer, "0210", with(sale(), "00"));
+  CHECK(told(observer) == Told{"004711 sale approved 00"});
+}
+
+TEST_CASE("observer: where frames are lost, or bytes are missing, that connection is read no further, and only that") {
+  Observer observer(dialect(), 60s);
+  ask(observer, "0200", sale({{11, "000001"}}), 0s, 1);
+  ask(observer, "0200", sale({{11, "000002"}}), 0s, 2);
+  ask(observer, "0200", sale({{11, "000003"}}), 0s, 3);
+  observer.on_bytes(1, Direction::from_host, base::Bytes(10, '\xFF'), at(0s));
+  observer.on_gap(2, at(0s));
+  CHECK(told(observer) == Told{"000001 sale unknown ", "000002 sale unknown "});
+  CHECK(observer.counts().framing_lost == 1);
+  CHECK(observer.counts().incomplete == 1);
+  for (const tap::Connection connection : {1, 2, 3}) {
+    ask(observer, "0200", sale({{11, "000009"}}), 0s, connection);
+    reply(observer, "0210", with(sale({{11, "000009"}}), "00"), 0s, connection);
+  }
+  CHECK(told(observer) == Told{"000009 sale approved 00"});
+}
+
+TEST_CASE("observer: more open requests than there is room for: the oldest is told as unknown, and counted") {
+  Observer observer(dialect(), 60s, {.requests_max = 1, .bytes_max = 100'000});
+  ask(observer, "0200", sale({{11, "000001"}}));
+  ask(observer, "0200", sale({{11, "000002"}}));
+  CHECK(told(observer) == Told{"000001 sale unknown "});
+  CHECK(observer.counts().given_up == 1);
+}
+
+TEST_CASE("observer: where the message has no time, the moment at which it went through is the event's") {
+  Observer observer(dialect(), 60s);
+  ask(observer, "0200", sale({{7, ""}, {12, ""}, {13, ""}}), 1500ms);
+  observer.on_time(at(2min).instant);
+  const auto draft = observer.take();
+  REQUIRE(draft);
+  REQUIRE(draft->fields.written_utc);
+  const auto& time = *draft->fields.written_utc;
+  CHECK(time.year_of_century == 26);
+  CHECK(std::vector<int>{time.month, time.day, time.hour, time.minute, time.second} == std::vector{11, 24, 10, 0, 1});
+  CHECK(draft->fields.incomplete == std::vector<std::string>{"occurred_at"});
+}
