@@ -6,11 +6,11 @@
 
 #include "firmware-gateway/config/broker_url.hpp"
 #include "firmware-gateway/config/credentials.hpp"
+#include "firmware-gateway/config/tables.hpp"
 #include "firmware-gateway/redact/scan.hpp"
 #include "proto/base/currency.hpp"
 #include "proto/handoff/topics.hpp"
 #include "proto/platform/listen_address.hpp"
-#include "proto/platform/private_file.hpp"
 
 namespace config {
 
@@ -25,17 +25,11 @@ constexpr std::uint64_t GiB = 1'024 * MiB;
 constexpr std::size_t token_key_bytes = 32;
 constexpr std::size_t token_bytes_max = 4'096;
 constexpr std::size_t text_max = 64;
-constexpr int certificate_warning_days = 30;
 
 constexpr const char* card_data_refused =
     "holds a card number, which would go into every event; needed: a text without one";
 
 bool holds_card_data(std::string_view text) { return !redact::find_card_data(text).empty(); }
-
-// Whatever was written where: no message repeats a card number.
-void mask(std::string& text) {
-  redact::mask_card_data(text, [](std::string_view /*found*/) { return std::string("[card data]"); });
-}
 
 class Reader {
  public:
@@ -48,9 +42,10 @@ class Reader {
     read_terminals(root, config);
     read_card(root.table("card"), config.card);
     for (SettingsTable& door : root.table("terminals").tables("iso8583")) read_iso8583(door, config);
+    config.tap_socket = root.table("tap").text("socket", "", socket_path_problem);
     read_uplink(root.table("uplink"), config);
     read_admin(root.table("admin"), config.admin);
-    read_log(root.table("log"), config.log);
+    config.log = read_log(root.table("log"));
     return config;
   }
 
@@ -230,7 +225,7 @@ class Reader {
   }
 
   [[nodiscard]] Listen read_listen(SettingsTable table, const std::string& door, std::string_view fallback) {
-    Listen listen{.address = table.text("listen", fallback), .tls = read_tls(table)};
+    Listen listen{.address = table.text("listen", fallback), .tls = read_tls(table, warnings_)};
     const bool allow_plaintext = table.boolean("allow_plaintext", false);
     const auto address = platform::parse_listen_address(listen.address);
     if (!address) {
@@ -248,39 +243,6 @@ class Reader {
       doors_.emplace_back(door, *address);
     }
     return listen;
-  }
-
-  [[nodiscard]] std::optional<Tls> read_tls(SettingsTable& parent) {
-    if (!parent.has("tls")) return std::nullopt;
-    SettingsTable table = parent.table("tls");
-    Tls tls{.certificate = table.required_text("certificate"),
-            .key = table.required_text("key"),
-            .client_ca = table.text("client_ca", "")};
-    if (!tls.certificate.empty() && !tls.key.empty()) {
-      check_credentials(table, "", tls.certificate, tls.key);
-      warn_of_expiry(tls.certificate);
-    }
-    if (!tls.client_ca.empty()) {
-      if (const auto problem = check_certificates(tls.client_ca)) table.error("client_ca", *problem);
-    }
-    return tls;
-  }
-
-  // Whoever reads the key can be this gateway. A pair that does not fit is noted at `pair_at`.
-  static void check_credentials(SettingsTable& table, std::string_view pair_at, const std::string& certificate,
-                                const std::string& key) {
-    if (const auto open = platform::private_file_problem(key)) {
-      table.error("key", *open);
-    } else if (const auto problem = check_pair(certificate, key)) {
-      table.error(pair_at, *problem);
-    }
-  }
-
-  void warn_of_expiry(const std::string& certificate) {
-    const auto days = days_left(certificate);
-    if (!days || *days >= certificate_warning_days) return;
-    warnings_.push_back(*days < 0 ? fmt::format("{}: the certificate has expired", certificate)
-                                  : fmt::format("{}: the certificate expires in {} days", certificate, *days));
   }
 
   void read_card(SettingsTable table, Card& card) {
@@ -354,7 +316,7 @@ class Reader {
                   "is given without the other; needed: certificate and key, or neither");
     } else if (!uplink.certificate.empty()) {
       check_credentials(table, "certificate", uplink.certificate, uplink.key);
-      warn_of_expiry(uplink.certificate);
+      warn_of_expiry(uplink.certificate, warnings_);
       const auto name = common_name(uplink.certificate);
       if (name && *name != config.gateway_id) {
         table.error("certificate", fmt::format(R"({}: its common name is "{}"; needed: gateway.id ("{}"))",
@@ -395,16 +357,6 @@ class Reader {
     }
   }
 
-  static void read_log(SettingsTable table, Log& log) {
-    const std::string level = table.word("level", "info", {"error", "warn", "info", "debug"});
-    log.level = level == "error"  ? platform::log::Level::error
-                : level == "warn" ? platform::log::Level::warn
-                : level == "info" ? platform::log::Level::info
-                                  : platform::log::Level::debug;
-    log.format = table.word("format", "text", {"text", "json"}) == "json" ? platform::log::Format::json
-                                                                          : platform::log::Format::text;
-  }
-
   const Needs& needs_;
   std::vector<std::string>& warnings_;
   std::vector<std::pair<std::string, platform::ListenAddress>> doors_;  // read so far
@@ -415,11 +367,7 @@ Reading read(platform::Settings settings, const Needs& needs) {
   Config config = Reader(needs, reading.warnings).read(settings.root());
   settings.finish();
   reading.errors = settings.errors();
-  for (auto& error : reading.errors) {
-    mask(error.key);
-    mask(error.message);
-  }
-  for (auto& warning : reading.warnings) mask(warning);
+  mask_card_data(reading.errors, reading.warnings);
   if (reading.errors.empty()) reading.config = std::move(config);
   return reading;
 }
@@ -441,6 +389,7 @@ std::vector<std::string_view> needs_restart(const Config& before, const Config& 
   if (before.http != after.http) keys.emplace_back("[terminals.http]");
   if (before.framed != after.framed) keys.emplace_back("[terminals.framed]");
   if (before.iso8583 != after.iso8583) keys.emplace_back("[[terminals.iso8583]]");
+  if (before.tap_socket != after.tap_socket) keys.emplace_back("tap.socket");
   if (before.admin.listen != after.admin.listen) keys.emplace_back("admin.listen, admin.tls");
   const bool window = before.uplink.window_events != after.uplink.window_events ||
                       before.uplink.window_bytes != after.uplink.window_bytes ||

@@ -10,30 +10,15 @@
 #include <vector>
 
 #include "firmware-gateway/config/dialect_file.hpp"
+#include "firmware-gateway/config/tables.hpp"
 #include "firmware-gateway/ingest/terminals.hpp"
 #include "firmware-gateway/ingest/time_zones.hpp"
 #include "firmware-gateway/redact/card_guard.hpp"
 #include "firmware-gateway/terminal/iso8583/dialect.hpp"
 #include "proto/base/hasher.hpp"
-#include "proto/platform/log.hpp"
 #include "proto/platform/settings.hpp"
 
 namespace config {
-
-struct Tls {
-  std::string certificate;
-  std::string key;
-  std::string client_ca;
-
-  friend bool operator==(const Tls&, const Tls&) = default;
-};
-
-struct Listen {
-  std::string address;
-  std::optional<Tls> tls;
-
-  friend bool operator==(const Listen&, const Listen&) = default;
-};
 
 // A door for terminals that report by ISO 8583, with the gateway as their host.
 struct Iso8583Door {
@@ -87,11 +72,6 @@ struct Admin {
   std::chrono::milliseconds unhealthy_after{0};
 };
 
-struct Log {
-  platform::log::Level level = platform::log::Level::info;
-  platform::log::Format format = platform::log::Format::text;
-};
-
 struct Config {
   std::string gateway_id;
   std::string state_dir;
@@ -102,6 +82,8 @@ struct Config {
   Listen http;
   Listen framed;
   std::vector<Iso8583Door> iso8583;
+  // Where tillstream-tap brings its copies; empty: nowhere.
+  std::string tap_socket;
   Card card;
   Uplink uplink;
   Admin admin;

@@ -287,15 +287,23 @@ void Ingest::settle(Member member, const journal::AppendOutcome& outcome) {
 }
 
 void Ingest::settle_appended(Member& member, handoff::Row row) {
-  if (!member.waiting.event.conflict_with().empty()) ++counts_.conflicts_stored;
+  if (member.waiting.contradicts) ++counts_.conflicts_stored;
   reply_stored(member.waiting, row, member.waiting.event.event_id(), false);
   for (Waiting& repeat : member.repeats) settle_repeat(std::move(repeat), member.waiting.event, row);
 }
 
+// Whoever reads a 409 sees that the outcome has changed. Where nobody does, a request without an answer and its repeat
+// with one are one transaction.
+Relation Ingest::relation_of(const Waiting& incoming, const Event& stored) const {
+  const Relation found = relation(incoming.event, stored, settings_.reference_reuse);
+  const bool refuses = incoming.on_conflict == OnConflict::refuse;
+  if (found == Relation::knows_less) return refuses ? Relation::conflict : Relation::same_event;
+  return found == Relation::decides && refuses ? Relation::conflict : found;
+}
+
 // Only a repeat of what has just been stored is settled by that alone; with other content, older rows count, too.
 void Ingest::settle_repeat(Waiting repeat, const Event& stored, handoff::Row row) {
-  if (relation(repeat.event, stored, settings_.reference_reuse) == Relation::same_event)
-    return reply_stored(repeat, row, stored.event_id(), true);
+  if (relation_of(repeat, stored) == Relation::same_event) return reply_stored(repeat, row, stored.event_id(), true);
   again_.push_back(std::move(repeat));
 }
 
@@ -303,10 +311,11 @@ void Ingest::settle_candidates(Member& member, const journal::Candidates& candid
   ASSERT(!candidates.rows.empty());
   std::optional<Event> conflicting;
   bool reused = false;
+  bool contradicts = false;
   for (const journal::Candidate& candidate : candidates.rows) {
     auto stored = parse(candidate.record);
     if (!stored) continue;
-    const Relation found = relation(member.waiting.event, *stored, settings_.reference_reuse);
+    const Relation found = relation_of(member.waiting, *stored);
     if (found == Relation::same_event) {
       reply_stored(member.waiting, candidate.row, stored->event_id(), true);
       for (Waiting& repeat : member.repeats) again_.push_back(std::move(repeat));
@@ -314,7 +323,8 @@ void Ingest::settle_candidates(Member& member, const journal::Candidates& candid
     }
     reused = reused || found == Relation::reused;
     // Newest first: the last one that is kept is the first that was stored.
-    if (found == Relation::conflict) conflicting = std::move(stored);
+    contradicts = contradicts || found == Relation::conflict;
+    if (found == Relation::conflict || found == Relation::decides) conflicting = std::move(stored);
   }
   const handoff::Row newest = candidates.rows.front().row;
   if (!conflicting) {
@@ -323,6 +333,7 @@ void Ingest::settle_candidates(Member& member, const journal::Candidates& candid
   } else if (member.waiting.on_conflict == OnConflict::refuse) {
     refuse_conflict(member.waiting);
   } else {
+    member.waiting.contradicts = contradicts;
     store_conflict(std::move(member.waiting), conflicting->event_id(), newest);
   }
   for (Waiting& repeat : member.repeats) again_.push_back(std::move(repeat));

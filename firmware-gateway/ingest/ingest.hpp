@@ -153,6 +153,7 @@ class Ingest {
   void settle_repeat(Waiting repeat, const tillstream::v1::Event& stored, handoff::Row row);
   // Another round, with everything up to `seen_through` compared.
   void go_round(Waiting waiting, handoff::Row seen_through);
+  [[nodiscard]] Relation relation_of(const Waiting& incoming, const tillstream::v1::Event& stored) const;
   void store_conflict(Waiting waiting, base::BytesView first_id, handoff::Row seen_through);
   void fail_group(const redact::Refusal& refusal);
 

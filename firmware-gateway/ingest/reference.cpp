@@ -22,11 +22,27 @@ bool same_totals(const Event& a, const Event& b) {
          a.failed_count() == b.failed_count();
 }
 
-// "All else may change in a retry": these may not.
-bool same_content(const Event& a, const Event& b) {
-  return a.type() == b.type() && a.has_amount_minor() == b.has_amount_minor() && a.amount_minor() == b.amount_minor() &&
-         a.currency() == b.currency() && a.outcome() == b.outcome() && a.original_ref() == b.original_ref() &&
+// "All else may change in a retry": these may not, nor may amount and outcome.
+bool same_transaction(const Event& a, const Event& b) {
+  return a.type() == b.type() && a.currency() == b.currency() && a.original_ref() == b.original_ref() &&
          a.card_last4() == b.card_last4() && a.card_brand() == b.card_brand() && same_totals(a, b);
+}
+
+bool same_content(const Event& a, const Event& b) {
+  return same_transaction(a, b) && a.has_amount_minor() == b.has_amount_minor() &&
+         a.amount_minor() == b.amount_minor() && a.outcome() == b.outcome();
+}
+
+// Of a partial approval amount_minor is what the host gave.
+std::int64_t asked_for(const Event& event) {
+  return event.has_requested_minor() ? event.requested_minor() : event.amount_minor();
+}
+
+constexpr std::string_view unknown = "unknown";
+
+// The same request, and one of the two says what became of it.
+bool differ_in_knowledge(const Event& a, const Event& b) {
+  return same_transaction(a, b) && asked_for(a) == asked_for(b) && (a.outcome() == unknown) != (b.outcome() == unknown);
 }
 
 std::string attribute(const Event& event, const char* name) {
@@ -89,7 +105,9 @@ Relation relation(const Event& incoming, const Event& stored, std::chrono::milli
   if (duplicate_key(incoming) != duplicate_key(stored)) return Relation::unrelated;
   if (same_content(incoming, stored)) return Relation::same_event;
   const std::int64_t apart = std::abs(incoming.occurred_at_ms() - stored.occurred_at_ms());
-  return apart <= reference_reuse.count() ? Relation::conflict : Relation::reused;
+  if (apart > reference_reuse.count()) return Relation::reused;
+  if (!differ_in_knowledge(incoming, stored)) return Relation::conflict;
+  return incoming.outcome() == unknown ? Relation::knows_less : Relation::decides;
 }
 
 }  // namespace ingest

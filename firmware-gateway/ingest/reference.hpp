@@ -48,6 +48,8 @@ enum class Relation {
   unrelated,   // another key: the hash alone was equal
   same_event,  // a repeat
   conflict,    // the same key and other content, close in time
+  decides,     // the stored one's outcome was unknown, and this one says it; all else is the same
+  knows_less,  // the other way round
   reused,      // the same key and other content, far apart: the terminal's counter has come round
 };
 

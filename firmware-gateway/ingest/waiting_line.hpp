@@ -31,6 +31,8 @@ struct Waiting {
   // Every stored row up to this one has been compared.
   handoff::Row seen_through;
   std::size_t bytes = 0;
+  // Its conflict_with names one that says something else, not one that did not know.
+  bool contradicts = false;
 };
 
 struct LineLimits {

@@ -26,6 +26,17 @@ redact::WrittenTime written(base::UtcTime utc) {
           .second = static_cast<std::uint8_t>(time.seconds().count())};
 }
 
+// The beginning of a TLS connection: a handshake record, version 3.x, with a ClientHello (RFC 8446, 5.1 and 4).
+enum class Beginning { tls, other, too_short };
+Beginning beginning_of(base::BytesView first) {
+  constexpr std::size_t hello_at = 5;
+  const auto differs = [&](std::size_t at, auto fits) { return first.size() > at && !fits(first[at]); };
+  if (differs(0, [](char c) { return c == 22; }) || differs(1, [](char c) { return c == 3; }) ||
+      differs(2, [](char c) { return c >= 0 && c <= 4; }) || differs(hello_at, [](char c) { return c == 1; }))
+    return Beginning::other;
+  return first.size() > hello_at ? Beginning::tls : Beginning::too_short;
+}
+
 }  // namespace
 
 Observer::Observer(std::shared_ptr<const iso8583::Dialect> dialect, std::chrono::milliseconds host_timeout,
@@ -36,14 +47,29 @@ void Observer::on_bytes(Connection connection, Direction direction, base::BytesV
   auto& lines = connections_[connection];
   if (!lines) lines = std::make_unique<Lines>(dialect_->framing);
   if (lines->lost) return;
-  auto& cutter = direction == Direction::from_terminal ? lines->from_terminal : lines->from_host;
+  if (direction == Direction::from_host || lines->sniffed) return read(connection, *lines, direction, bytes, now);
+  lines->first += bytes;
+  const Beginning beginning = beginning_of(lines->first);
+  if (beginning == Beginning::too_short) return;
+  lines->sniffed = true;
+  if (beginning == Beginning::tls) {
+    ++counts_.unread;
+    trouble_ = "the terminal speaks TLS, and the line has no tls: relayed unread";
+    return lose(connection, *lines);
+  }
+  read(connection, *lines, direction, lines->first, now);
+  redact::wipe(lines->first);
+}
+
+void Observer::read(Connection connection, Lines& lines, Direction direction, base::BytesView bytes, base::Now now) {
+  auto& cutter = direction == Direction::from_terminal ? lines.from_terminal : lines.from_host;
   cutter.append(bytes);
   while (true) {
     const auto frame = cutter.next();
     if (!frame) {
       ++counts_.framing_lost;
       trouble_ = std::string("a frame is none of the dialect's: ") + std::string(words_of(frame.error()));
-      return lose(connection, *lines);
+      return lose(connection, lines);
     }
     if (!*frame) return;
     if (!(*frame)->keep_alive) on_frame(connection, direction, **frame, now);

@@ -27,6 +27,7 @@ struct ObserverCounts {
   std::uint64_t messages = 0;
   std::uint64_t unreadable = 0;       // messages that the dialect does not read
   std::uint64_t framing_lost = 0;     // connections read no further: their frames are none of the dialect's
+  std::uint64_t unread = 0;           // connections read no further: the terminal speaks TLS
   std::uint64_t incomplete = 0;       // connections read no further: parts of their bytes were not copied
   std::uint64_t answered = 0;         // requests with their answers
   std::uint64_t unanswered = 0;       // requests without: no answer in time, or the connection ended
@@ -61,9 +62,13 @@ class Observer {
     explicit Lines(const iso8583::Framing& framing) : from_terminal(framing), from_host(framing) {}
     iso8583::FrameCutter from_terminal;
     iso8583::FrameCutter from_host;
+    // The terminal's first bytes, until it is known whether they begin TLS.
+    base::Bytes first;
+    bool sniffed = false;
     bool lost = false;
   };
 
+  void read(Connection connection, Lines& lines, Direction direction, base::BytesView bytes, base::Now now);
   void lose(Connection connection, Lines& lines);
   void on_frame(Connection connection, Direction direction, const iso8583::Frame& frame, base::Now now);
   void on_request(Request request);

@@ -120,6 +120,78 @@ TEST_CASE("ingest: from card-scheme sources a conflict is stored beside the firs
   CHECK(intake.machine.counts().conflicts_stored == 2);
 }
 
+namespace {
+
+// A request that a host decided on, or did not.
+std::string asked(const std::string& outcome, const std::string& amount = "1250") {
+  return sale({{"outcome", "\"" + outcome + "\""}, {"amount_minor", amount}});
+}
+
+}  // namespace
+
+TEST_CASE("ingest: what was stored as unknown and is decided later is an event of its own, and no alarm") {
+  for (const std::string outcome : {"approved", "declined", "failed"}) {
+    Intake intake;
+    const Stored first = stored(intake.answer(asked("unknown"), OnConflict::store));
+    const Stored decided = stored(intake.answer(asked(outcome), OnConflict::store));
+    CHECK_FALSE(decided.duplicate);
+    CHECK(base::uuid_text(intake.record(2).conflict_with()) == first.event_id);
+    CHECK(intake.machine.counts().conflicts_stored == 0);
+    // Whatever of the two comes again is known.
+    CHECK(stored(intake.answer(asked(outcome), OnConflict::store)).event_id == decided.event_id);
+    CHECK(stored(intake.answer(asked("unknown"), OnConflict::store)).duplicate);
+    CHECK(intake.journal.rows.size() == 2);
+    // Another decision contradicts.
+    stored(intake.answer(asked(outcome == "declined" ? "approved" : "declined"), OnConflict::store));
+    CHECK(intake.journal.rows.size() == 3);
+    CHECK(intake.machine.counts().conflicts_stored == 1);
+  }
+}
+
+TEST_CASE("ingest: a part that was approved later is what an unknown request asked for") {
+  Intake intake;
+  stored(intake.answer(asked("unknown"), OnConflict::store));
+  const std::string part = sale({{"outcome", "\"partial\""}, {"amount_minor", "1000"}, {"requested_minor", "1250"}});
+  CHECK_FALSE(stored(intake.answer(part, OnConflict::store)).duplicate);
+  CHECK(intake.machine.counts().conflicts_stored == 0);
+  CHECK(stored(intake.answer(asked("unknown"), OnConflict::store)).duplicate);
+  // Of another amount it is another transaction.
+  stored(intake.answer(asked("unknown", "1000"), OnConflict::store));
+  CHECK(intake.machine.counts().conflicts_stored == 1);
+}
+
+TEST_CASE("ingest: what is known already is not made unknown") {
+  Intake intake;
+  const Stored first = stored(intake.answer(asked("approved"), OnConflict::store));
+  const Stored again = stored(intake.answer(asked("unknown"), OnConflict::store));
+  CHECK(again.duplicate);
+  CHECK(again.event_id == first.event_id);
+  CHECK(intake.journal.rows.size() == 1);
+}
+
+TEST_CASE("ingest: unknown and decided within one group are told apart as they are one after the other") {
+  Intake intake;
+  const auto first = intake.submit(asked("unknown"), OnConflict::store);
+  const auto decided = intake.submit(asked("approved"), OnConflict::store);
+  const auto again = intake.submit(asked("unknown"), OnConflict::store);
+  intake.settle();
+  CHECK_FALSE(stored(intake.answers.at(first)).duplicate);
+  CHECK_FALSE(stored(intake.answers.at(decided)).duplicate);
+  CHECK(stored(intake.answers.at(again)).duplicate);
+  CHECK(base::uuid_text(intake.record(2).conflict_with()) == stored(intake.answers.at(first)).event_id);
+  CHECK(intake.journal.rows.size() == 2);
+  CHECK(intake.machine.counts().conflicts_stored == 0);
+}
+
+TEST_CASE("ingest: over HTTP an outcome that changes is a conflict, as everywhere else") {
+  Intake intake;
+  stored(intake.answer(asked("unknown")));
+  CHECK(refusal(intake.answer(asked("approved"))).reason == Reason::conflicting_duplicate);
+  Intake other;
+  stored(other.answer(asked("approved")));
+  CHECK(refusal(other.answer(asked("unknown"))).reason == Reason::conflicting_duplicate);
+}
+
 TEST_CASE("ingest: a repeat in the same group shares the first one's commit") {
   Intake intake;
   std::vector<ingest::Ticket> tickets;

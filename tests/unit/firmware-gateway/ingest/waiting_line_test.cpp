@@ -10,7 +10,8 @@ using ingest::WaitingLine;
 namespace {
 
 Waiting of(const std::string& terminal, std::uint64_t ticket, std::size_t bytes = 10) {
-  Waiting waiting{.ticket = Ticket(ticket), .event = {}, .seen_through = handoff::Row(0), .bytes = bytes};
+  Waiting waiting{
+      .ticket = Ticket(ticket), .event = {}, .original = {}, .seen_through = handoff::Row(0), .bytes = bytes};
   waiting.event.set_terminal_id(terminal);
   return waiting;
 }

@@ -207,3 +207,16 @@ TEST_CASE("observer: where the message has no time, the moment at which it went 
   CHECK(std::vector<int>{time.month, time.day, time.hour, time.minute, time.second} == std::vector{11, 24, 10, 0, 1});
   CHECK(draft->fields.incomplete == std::vector<std::string>{"occurred_at"});
 }
+
+TEST_CASE("observer: a connection that begins with TLS is not read, in pieces of any size") {
+  const base::Bytes hello = *base::from_hex("160301020001000001fc0303");
+  for (const std::size_t step : {1UL, 3UL, 6UL, 12UL}) {
+    Observer observer(dialect(), 60s);
+    for (std::size_t from = 0; from < hello.size(); from += step)
+      observer.on_bytes(1, Direction::from_terminal, base::BytesView(hello).substr(from, step), at(0s));
+    observer.on_bytes(1, Direction::from_host, hello, at(0s));
+    CHECK(observer.counts().unread == 1);
+    CHECK(observer.counts().framing_lost == 0);
+    CHECK(observer.take_trouble().value_or("").find("TLS") != std::string::npos);
+  }
+}
