@@ -14,6 +14,7 @@
 #include "firmware-gateway/config/credentials.hpp"
 #include "firmware-gateway/terminal/framed.hpp"
 #include "firmware-gateway/terminal/iso8583/host/dialogue.hpp"
+#include "proto/base/timestamp.hpp"
 #include "proto/handoff/topics.hpp"
 #include "proto/platform/log.hpp"
 #include "proto/platform/system.hpp"
@@ -104,6 +105,7 @@ Shell::~Shell() {
   http_.reset();
   framed_.reset();
   iso8583_.clear();
+  tap_.reset();
   admin_.reset();
   if (link_) lookup_hangs_ = link_->lookup_hangs();
   link_.reset();
@@ -195,6 +197,12 @@ std::string Shell::open_doors() {
   framed_ = std::move(*framed);
   for (const auto& door : config_.iso8583)
     if (auto problem = open_iso8583(door); !problem.empty()) return problem;
+  if (!config_.tap_socket.empty()) {
+    auto tap = net::TapServer::start(io_, config_.tap_socket, *this, *this);
+    if (!tap) return tap.error();
+    tap_ = std::move(*tap);
+    log::info("tap: copies are taken on {}", config_.tap_socket);
+  }
   auto admin =
       platform::start_http_server(io_, {.listen = config_.admin.listen.address, .tls = tls_files(config_.admin.listen)},
                                   net::admin_routes(*this, access_));
@@ -218,6 +226,18 @@ std::string Shell::open_iso8583(const config::Iso8583Door& door) {
 
 void Shell::on_unreadable(const terminal::Shape& shape) {
   gateway_.reject_message(shape, platform::now());
+  wake();
+}
+
+void Shell::tell_lost(const tap::Loss& loss, Answered answered) {
+  const gateway::Ticket ticket = next_ticket_;
+  ++next_ticket_;
+  answers_.emplace(ticket, std::move(answered));
+  gateway_.tell("tap_copies_lost",
+                {{"count", std::to_string(loss.count)},
+                 {"first_at", base::to_rfc3339({.utc = loss.first_at, .offset = {}})},
+                 {"last_at", base::to_rfc3339({.utc = loss.last_at, .offset = {}})}},
+                ticket, platform::now());
   wake();
 }
 
@@ -290,6 +310,7 @@ void Shell::begin_stop(int signal) {
   http_->stop();
   framed_->stop();
   for (const auto& door : iso8583_) door.server->stop();
+  if (tap_) tap_->stop();
   gateway_.stop(platform::now());
   pump();
   finish_stop();
@@ -432,6 +453,7 @@ status::Facts Shell::facts() const {
   for (const auto& door : iso8583_) facts.listeners.push_back({.name = door.name, .address = door.server->address()});
   add_door_samples(facts.samples);
   add_iso8583_samples(facts.samples);
+  add_tap_samples(facts.samples);
   for (std::size_t i = 0; i < refusals_.size(); ++i) {
     facts.samples.push_back({.name = "refusals_total",
                              .help = "Events and requests that terminals were refused, by the code of the answer",
@@ -469,6 +491,20 @@ void Shell::add_iso8583_samples(std::vector<status::Sample>& samples) const {
   family("iso8583_rejected_total", "Messages answered as a format error", &HostCounts::rejected);
   family("iso8583_ignored_total", "Responses that nobody had asked for", &HostCounts::ignored);
   family("iso8583_hung_up_total", "Connections closed because nobody could be answered", &HostCounts::hung_up);
+}
+
+void Shell::add_tap_samples(std::vector<status::Sample>& samples) const {
+  if (!tap_) return;
+  const auto add = [&](std::string_view name, std::string_view help, bool counter, std::uint64_t value) {
+    samples.push_back({.name = name, .help = help, .counter = counter, .value = static_cast<double>(value)});
+  };
+  const net::TapCounts& counts = tap_->counts();
+  add("tap_connections", "Taps that are connected", false, counts.connections);
+  add("tap_connections_total", "Connections of taps", true, counts.accepted);
+  add("tap_connections_refused_total", "Connections refused: another user's, or too many", true, counts.refused);
+  add("tap_connections_dropped_total", "Taps that could not be understood", true, counts.dropped);
+  add("tap_copies_total", "Copies that taps have brought", true, counts.copies);
+  add("tap_copies_lost_total", "Copies that taps had to drop, as they tell", true, counts.copies_lost);
 }
 
 // What the doors count, a family after the other. The admin port is a door, too.

@@ -22,6 +22,7 @@
 #include "firmware-gateway/adapters/net/admin_routes.hpp"
 #include "firmware-gateway/adapters/net/intake.hpp"
 #include "firmware-gateway/adapters/net/line_server.hpp"
+#include "firmware-gateway/adapters/net/tap_server.hpp"
 #include "firmware-gateway/adapters/sqlite/journal_thread.hpp"
 #include "firmware-gateway/adapters/zoneinfo/zone_database.hpp"
 #include "firmware-gateway/app/journal_desk.hpp"
@@ -31,7 +32,7 @@
 
 namespace app {
 
-class Shell final : public net::Intake, public net::Desk {
+class Shell final : public net::Intake, public net::Desk, public net::Losses {
  public:
   Shell(std::string config_path, const config::Config& config);
   Shell(const Shell&) = delete;
@@ -48,6 +49,7 @@ class Shell final : public net::Intake, public net::Desk {
   void on_unreadable(const terminal::Shape& shape) override;
   void on_ignored() override { ++ignored_; }
   [[nodiscard]] std::string currency_of(std::string_view terminal_id) const override;
+  void tell_lost(const tap::Loss& loss, Answered answered) override;
   [[nodiscard]] status::Facts facts() const override;
   [[nodiscard]] std::chrono::milliseconds unhealthy_after() const override { return config_.admin.unhealthy_after; }
   void find_event(std::string terminal_id, std::string terminal_ref, Found found) override;
@@ -76,6 +78,7 @@ class Shell final : public net::Intake, public net::Desk {
   void execute(gateway::Output& output);
   static void log(const gateway::LogLine& line);
   void add_iso8583_samples(std::vector<status::Sample>& samples) const;
+  void add_tap_samples(std::vector<status::Sample>& samples) const;
   void add_door_samples(std::vector<status::Sample>& samples) const;
   static void report_salvage(const sqlite::Salvaged& salvaged);
 
@@ -106,6 +109,7 @@ class Shell final : public net::Intake, public net::Desk {
     std::shared_ptr<iso8583::HostCounts> counts;
   };
   std::vector<Iso8583> iso8583_;
+  std::unique_ptr<net::TapServer> tap_;
 
   std::array<std::uint64_t, redact::reason_count> refusals_{};
   std::uint64_t ignored_ = 0;

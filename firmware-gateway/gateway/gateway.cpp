@@ -68,8 +68,19 @@ void Gateway::log(Severity severity, std::string text) {
   out_.emplace_back(LogLine{.severity = severity, .text = std::move(text)});
 }
 
-void Gateway::notice(const std::string& name, const ingest::NoticeDetails& details, base::Now now) {
-  notices_.add(name, details, ingest_.recorder().next_id(now.utc), moment(now));
+void Gateway::notice(const std::string& name, const ingest::NoticeDetails& details, base::Now now,
+                     std::optional<Ticket> ticket) {
+  const auto dropped = notices_.add(name, details, ingest_.recorder().next_id(now.utc), moment(now), ticket);
+  if (!dropped) return;
+  out_.emplace_back(Reply{
+      .ticket = *dropped,
+      .answer = terminal::Refusal{
+          terminal::Reason::busy, {}, "more notices are waiting than the gateway may hold", std::chrono::seconds(5)}});
+}
+
+void Gateway::tell(const std::string& name, const ingest::NoticeDetails& details, Ticket ticket, base::Now now) {
+  log(Severity::warning, fmt::format("{}", name));
+  notice(name, details, now, ticket);
 }
 
 void Gateway::reject_message(const terminal::Shape& shape, base::Now now) {

@@ -141,6 +141,8 @@ class Gateway {
 
   // A message that has happened and could not be read: a notice says so, once for each.
   void reject_message(const terminal::Shape& shape, base::Now now);
+  // A notice for which somebody waits: a Reply says when it is on disk.
+  void tell(const std::string& name, const ingest::NoticeDetails& details, Ticket ticket, base::Now now);
   void submit(redact::Draft draft, redact::Channel channel, Ticket ticket, base::Now now);
   // Where the event with this reference has come to. Answered with HistoryFound; Error::full: too many are asked for at
   // once.
@@ -173,7 +175,8 @@ class Gateway {
   void log(Severity severity, std::string text);
   [[nodiscard]] ingest::Moment moment(base::Now now) const { return {.utc = now.utc, .clock_synced = clock_synced_}; }
   void make_guard();
-  void notice(const std::string& name, const ingest::NoticeDetails& details, base::Now now);
+  void notice(const std::string& name, const ingest::NoticeDetails& details, base::Now now,
+              std::optional<Ticket> ticket = std::nullopt);
 
   // What comes from the journal: gateway_journal.cpp.
   void on_rows_appended(Asker asker, RowsAppended& appended, base::Now now);

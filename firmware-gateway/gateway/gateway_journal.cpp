@@ -170,7 +170,14 @@ void Gateway::on_rows_appended(Asker asker, RowsAppended& appended, base::Now no
   }
   // A full journal refuses notices, too: they wait, and are tried again when the next event is.
   if (refused) return notices_.on_refused();
-  notices_.on_appended();
+  const auto stored = notices_.on_appended();
+  if (!stored.ticket) return;
+  terminal::Stored answer{.event_id = base::uuid_text(stored.event_id), .epoch = {}, .seq = 0, .duplicate = false};
+  if (const auto place = numbers_.place_of(appended.first)) {
+    answer.epoch = base::to_hex(place->epoch.view());
+    answer.seq = place->seq.value();
+  }
+  out_.emplace_back(Reply{.ticket = *stored.ticket, .answer = std::move(answer)});
 }
 
 void Gateway::on_rows_read(Asker asker, Token token, RowsRead& read, base::Now now) {

@@ -7,20 +7,25 @@
 
 namespace gateway {
 
-void NoticeLine::add(const std::string& name, const ingest::NoticeDetails& details, const base::Uuid& event_id,
-                     ingest::Moment moment) {
+std::optional<ingest::Ticket> NoticeLine::add(const std::string& name, const ingest::NoticeDetails& details,
+                                              const base::Uuid& event_id, ingest::Moment moment,
+                                              std::optional<ingest::Ticket> ticket) {
+  std::optional<ingest::Ticket> dropped;
   if (waiting_.size() == notices_max) {
     // The one on its way stays.
-    waiting_.erase(waiting_.begin() + (on_its_way_ ? 1 : 0));
+    const auto oldest = waiting_.begin() + (on_its_way_ ? 1 : 0);
+    dropped = oldest->ticket;
+    waiting_.erase(oldest);
     ++dropped_;
   }
-  waiting_.push_back(ingest::make_notice(name, details, event_id, moment));
+  waiting_.push_back({.event = ingest::make_notice(name, details, event_id, moment), .ticket = ticket});
+  return dropped;
 }
 
 std::optional<journal::AppendItem> NoticeLine::next(const ingest::HashKey& key) {
   if (on_its_way_ || waiting_.empty()) return std::nullopt;
   on_its_way_ = true;
-  const tillstream::v1::Event& event = waiting_.front();
+  const tillstream::v1::Event& event = waiting_.front().event;
   // No notice repeats another one: nothing that is stored has to be compared.
   return journal::AppendItem{.key_hash = ingest::reference_hash(key, "", event.event_id()),
                              .priority = journal::Priority::money,
@@ -28,10 +33,12 @@ std::optional<journal::AppendItem> NoticeLine::next(const ingest::HashKey& key) 
                              .seen_through = handoff::Row(std::numeric_limits<std::uint64_t>::max())};
 }
 
-void NoticeLine::on_appended() {
+NoticeLine::Stored NoticeLine::on_appended() {
   ASSERT(on_its_way_ && !waiting_.empty());
   on_its_way_ = false;
+  Stored stored{.ticket = waiting_.front().ticket, .event_id = waiting_.front().event.event_id()};
   waiting_.pop_front();
+  return stored;
 }
 
 }  // namespace gateway

@@ -1,0 +1,533 @@
+"""tillstream-tap between terminals and their host: every byte unchanged, every transaction once in the stream, whatever becomes of the gateway."""
+import collections
+import json
+import random
+import socket
+import ssl
+import statistics
+import struct
+import subprocess
+import threading
+import time
+
+import pytest
+
+import rig as r
+from iso8583_host import Host, approve, response_mti
+from iso8583_terminal import Line, advice, decode, encode
+
+CARD = "4111111111111111"
+
+
+class Tap(r.Program):
+    def __init__(self, folder, host_port, socket_path, line=None, gateway=None, name="tap"):
+        self.port, self.admin_port = r.free_port(), r.free_port()
+        self.config = folder / f"{name}.toml"
+        keys = {"name": "tills", "listen": f"127.0.0.1:{self.port}", "host": f"127.0.0.1:{host_port}", "dialect": "iso87-ascii",
+                **(line or {})}
+        tls = {name: keys.pop(name) for name in ("tls", "host_tls") if name in keys}
+        text = r.toml({"[line]": keys, **{f"line.{name}": value for name, value in tls.items()}})
+        self.config.write_text(text + r.toml({"gateway": {"socket": str(socket_path), **(gateway or {})},
+                                              "admin": {"listen": f"127.0.0.1:{self.admin_port}"}}))
+        super().__init__(name, [r.BIN / "tillstream-tap", "run", "--config", self.config], folder)
+
+    def delivery(self):
+        return self.status()["gateway"]
+
+    def line(self):
+        return self.status()["lines"][0]
+
+    def settled(self):
+        """Until the gateway has all that went through."""
+        r.wait_for("every copy stored", lambda: self.delivery()["waiting"] == 0 and self.line()["open_requests"] == 0, 60)
+
+
+@pytest.fixture
+def bench(tmp_path, make_rig):
+    made = Bench(tmp_path, make_rig)
+    yield made
+    made.close()
+
+
+class Bench:
+    def __init__(self, folder, make_rig):
+        self.folder, self.socket = folder, folder / "tap.sock"
+        self.rig = make_rig(gateway={"tap": {"socket": str(self.socket)}})
+        self.hosts = []
+
+    def host(self, *script, **more):
+        self.hosts.append(Host(*script, **more))
+        return self.hosts[-1]
+
+    def tap(self, host_port, **more):
+        tap = Tap(self.folder, host_port, self.socket, **more)
+        self.rig.others.append(tap)
+        return self.rig.begin(tap)
+
+    def events(self):
+        return [json.loads(row["value"]) for row in self.rig.stream.rows() if row["type"] != "notice"]
+
+    def wait_events(self, count):
+        r.wait_for(f"{count} events in the stream", lambda: self.rig.stream.count() >= count, 60)
+        return self.events()
+
+    def close(self):
+        for host in self.hosts:
+            host.close()
+
+
+def sale(stan, terminal="TERM0001", amount=1250, **changed):
+    fields = advice(stan, amount, terminal, **{"f2": CARD, **changed})
+    return {number: value for number, value in fields.items() if number not in (38, 39)}
+
+
+class RawHost:
+    """Takes connections as they are."""
+
+    def __init__(self):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+
+    def accept(self):
+        self._listener.settimeout(10)
+        connection, _ = self._listener.accept()
+        connection.settimeout(10)
+        return connection
+
+    def close(self):
+        self._listener.close()
+
+
+def receive_all(connection):
+    data = b""
+    while piece := connection.recv(65536):
+        data += piece
+    return data
+
+
+def send_in_pieces(connection, data, rng):
+    at = 0
+    while at < len(data):
+        size = rng.choice((1, 2, 3, 17, 500, 4096, 20000))
+        connection.sendall(data[at:at + size])
+        at += size
+        if rng.random() < 0.05:
+            time.sleep(0.001)
+    connection.shutdown(socket.SHUT_WR)
+
+
+def test_every_byte_arrives_unchanged_both_ways_in_pieces_of_any_size(bench, seed):
+    raw = RawHost()
+    bench.hosts.append(raw)
+    tap = bench.tap(raw.port)
+    messages = b"".join(struct.pack(">H", len(m)) + m for m in (encode("0200", sale(stan)) for stan in range(200)))
+    for data in (seed.randbytes(300_000), messages, b""):
+        terminal = socket.create_connection(("127.0.0.1", tap.port), 10)
+        host = raw.accept()
+        back = seed.randbytes(200_000)
+        threads = [threading.Thread(target=send_in_pieces, args=(terminal, data, random.Random(seed.random()))),
+                   threading.Thread(target=send_in_pieces, args=(host, back, random.Random(seed.random())))]
+        received = {}
+        threads += [threading.Thread(target=lambda: received.update(there=receive_all(host))),
+                    threading.Thread(target=lambda: received.update(here=receive_all(terminal)))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert received == {"there": data, "here": back}
+        terminal.close()
+        host.close()
+    r.wait_for("all connections ended", lambda: tap.line()["connections"] == 0, 10)
+
+
+def test_a_half_closed_line_still_brings_the_answer_and_a_reset_arrives_as_one(bench):
+    raw = RawHost()
+    bench.hosts.append(raw)
+    tap = bench.tap(raw.port)
+    terminal = socket.create_connection(("127.0.0.1", tap.port), 10)
+    host = raw.accept()
+    terminal.sendall(b"ask")
+    terminal.shutdown(socket.SHUT_WR)
+    assert receive_all(host) == b"ask"
+    host.sendall(b"answer")
+    host.close()
+    assert receive_all(terminal) == b"answer"
+    for first, second in ((0, 1), (1, 0)):
+        ends = [socket.create_connection(("127.0.0.1", tap.port), 10)]
+        ends.append(raw.accept())
+        ends[first].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        ends[first].close()
+        with pytest.raises(ConnectionResetError):
+            ends[second].recv(1)
+        ends[second].close()
+
+
+def test_a_side_that_reads_slowly_slows_the_other_and_nothing_grows(bench):
+    raw = RawHost()
+    bench.hosts.append(raw)
+    tap = bench.tap(raw.port)
+    terminal = socket.create_connection(("127.0.0.1", tap.port), 10)
+    host = raw.accept()
+    before = tap.rss_kib()
+    terminal.setblocking(False)
+    sent, quiet = 0, 0
+    while quiet < 20:
+        try:
+            sent += terminal.send(b"x" * 65536)
+            quiet = 0
+        except BlockingIOError:
+            quiet += 1
+            time.sleep(0.02)
+    assert tap.rss_kib() - before < 16 * 1024
+    terminal.setblocking(True)
+    terminal.shutdown(socket.SHUT_WR)
+    assert len(receive_all(host)) == sent
+
+
+def test_a_host_that_is_not_there_is_a_reset_for_the_terminal_and_comes_back_by_itself(bench):
+    raw = RawHost()
+    raw.close()
+    tap = bench.tap(raw.port)
+    terminal = socket.create_connection(("127.0.0.1", tap.port), 10)
+    with pytest.raises(ConnectionResetError):
+        terminal.recv(1)
+    assert tap.line()["unreachable"] == 1
+    r.wait_for("the log says so", lambda: "cannot be reached" in tap.log(), 10)
+
+
+def test_requests_and_answers_become_events_once_each_without_any_card_number(bench):
+    declined = {7: "51", 8: "05"}
+
+    def script(mti, fields):
+        stan = int(fields[11])
+        answer_mti, answer = approve(mti, fields)
+        return answer_mti, answer | {39: declined.get(stan % 10, "00")}
+
+    tap = bench.tap(bench.host(script).port)
+
+    def work(terminal):
+        with Line(tap.port) as line:
+            for stan in range(1, 26):
+                mti, answer = line.ask("0200", sale(stan, terminal, f35=f"{CARD}=29122011234567890", f52="0123456789ABCDEF"))
+                assert mti == "0210" and answer[11] == f"{stan:06d}"
+
+    threads = [threading.Thread(target=work, args=(f"TERM{number:04d}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    tap.settled()
+    events = bench.wait_events(100)
+    assert len(events) == 100 and len({(event["terminal_id"], event["stan"]) for event in events}) == 100
+    for event in events:
+        expected = {7: "declined", 8: "declined"}.get(int(event["stan"]) % 10, "approved")
+        assert (event["outcome"], event["source"], event["card_last4"], event["cvm"]) == (expected, "iso8583", "1111", "pin")
+    for folder in (bench.rig.gateway.state_dir, bench.folder):
+        for file in folder.iterdir():
+            if file.is_file():
+                assert CARD.encode() not in file.read_bytes(), file
+    assert bench.rig.gateway.metric("tillstream_gateway_tap_copies_total") == 100
+
+
+def test_many_terminals_share_a_line_and_answers_come_in_any_order(bench):
+    held = []
+
+    def script(mti, fields):
+        held.append(approve(mti, fields))
+        if len(held) < 8:
+            return None
+        answers = list(reversed(held))
+        held.clear()
+        return answers
+
+    tap = bench.tap(bench.host(script).port)
+    with Line(tap.port) as line:
+        for number in range(8):
+            line.send(encode("0200", sale(4711, f"TERM{number:04d}", 100 + number)))
+        for _ in range(8):
+            assert decode(line.receive())[1][39] == "00"
+    events = bench.wait_events(8)
+    assert {event["terminal_id"]: event["amount_minor"] for event in events} == {f"TERM{n:04d}": 100 + n for n in range(8)}
+    assert {event["outcome"] for event in events} == {"approved"}
+
+
+def test_network_management_and_what_cannot_be_read_make_nothing_and_are_relayed(bench):
+    tap = bench.tap(bench.host().port)
+    with Line(tap.port) as line:
+        assert line.ask("0800", {7: "1123110000", 11: "000001", 70: "301"})[0] == "0810"
+        assert line.ask("0200", sale(1))[1][39] == "00"
+    assert [event["stan"] for event in bench.wait_events(1)] == ["000001"]
+
+
+def test_a_silent_host_leaves_an_unknown_event_and_the_repeat_that_is_answered_decides_it_without_an_alarm(bench):
+    silent = [True]
+    tap = bench.tap(bench.host(lambda mti, fields: None if silent[0] else approve(mti, fields)).port, line={"host_timeout": "1s"})
+    with Line(tap.port) as line:
+        line.send(encode("0200", sale(1)))
+        assert bench.wait_events(1)[0]["outcome"] == "unknown"
+        silent[0] = False
+        assert line.ask("0201", sale(1))[1][39] == "00"
+    first, second = bench.wait_events(2)
+    assert (first["outcome"], first["effect_minor"], second["outcome"], second["effect_minor"]) == ("unknown", 0, "approved", 1250)
+    assert second["conflict_with"] == first["event_id"]
+    metrics = r.get(bench.rig.gateway.admin_port, "/metrics")[1]
+    assert 'outcome="conflict_stored"} 0\n' in metrics
+
+
+def test_a_connection_that_ends_before_the_answer_leaves_an_unknown_event(bench):
+    tap = bench.tap(bench.host(lambda mti, fields: None).port)
+    with Line(tap.port) as line:
+        line.send(encode("0200", sale(1)))
+        r.wait_for("the request read along", lambda: tap.line()["open_requests"] == 1, 10)
+    assert bench.wait_events(1)[0]["outcome"] == "unknown"
+
+
+class Load(threading.Thread):
+    """A terminal that asks for one sale after the other, whatever becomes of the gateway."""
+
+    def __init__(self, tap, terminal, pause=0.002):
+        super().__init__(daemon=True)
+        self.tap, self.terminal, self.pause = tap, terminal, pause
+        self.answered, self.times = 0, []
+        self._halt = threading.Event()
+
+    def run(self):
+        with Line(self.tap.port) as line:
+            while not self._halt.is_set():
+                begun = time.perf_counter()
+                mti, answer = line.ask("0200", sale(self.answered + 1, self.terminal))
+                self.times.append(time.perf_counter() - begun)
+                assert (mti, answer[39]) == ("0210", "00")
+                self.answered += 1
+                self._halt.wait(self.pause)
+
+    def stop(self):
+        self._halt.set()
+        self.join(30)
+        assert not self.is_alive()
+
+
+def begin_load(tap, count, **more):
+    loads = [Load(tap, f"TERM{number:04d}", **more) for number in range(count)]
+    for load in loads:
+        load.start()
+    return loads
+
+
+def judge_all(bench, loads):
+    """Every answered sale is in the stream, once."""
+    for load in loads:
+        load.stop()
+    expected = {(load.terminal, f"{stan:06d}") for load in loads for stan in range(1, load.answered + 1)}
+    assert len(expected) > 50, "too little happened: this run proves nothing"
+    bench.wait_events(len(expected))
+    seen = collections.Counter((event["terminal_id"], event["stan"]) for event in bench.events())
+    assert not expected - seen.keys(), f"lost: {sorted(expected - seen.keys())[:5]}"
+    assert set(seen.values()) == {1}, f"doubled: {[key for key, times in seen.items() if times > 1][:5]}"
+    return len(expected)
+
+
+def test_the_gateway_is_killed_and_restarted_under_load_and_nothing_is_lost_or_doubled(bench, seed):
+    tap = bench.tap(bench.host().port)
+    loads = begin_load(tap, 4)
+    for _ in range(4):
+        time.sleep(seed.uniform(0.2, 1.0))
+        bench.rig.gateway.kill9()
+        time.sleep(seed.uniform(0.0, 0.8))
+        bench.rig.begin(bench.rig.gateway)
+    total = judge_all(bench, loads)
+    tap.settled()
+    delivery = tap.delivery()
+    assert (delivery["copies"], delivery["copies_stored"], delivery["copies_lost"]) == (total, total, 0)
+    print(f"{total} sales, {delivery['copies_repeated']} brought twice")
+
+
+def test_a_gateway_that_hangs_or_is_away_stands_in_no_terminals_way(bench):
+    tap = bench.tap(bench.host().port)
+    loads = begin_load(tap, 2)
+    time.sleep(0.5)
+    bench.rig.gateway.signal(19)  # SIGSTOP
+    before = [load.answered for load in loads]
+    time.sleep(1.5)
+    assert all(load.answered > was + 50 for load, was in zip(loads, before))
+    bench.rig.gateway.signal(18)  # SIGCONT
+    judge_all(bench, loads)
+
+
+def test_copies_without_room_are_told_in_the_stream_as_lost_with_their_number_and_time(bench):
+    bench.rig.gateway.terminate()
+    tap = bench.tap(bench.host().port, gateway={"memory": "64KiB"})
+    with Line(tap.port) as line:
+        for stan in range(1, 401):
+            assert line.ask("0200", sale(stan))[1][39] == "00"
+    r.wait_for("all read along", lambda: tap.delivery()["copies"] == 400, 30)
+    lost = tap.delivery()["copies_lost"]
+    assert 0 < lost < 400 and tap.delivery()["losses_untold"] == lost
+    bench.rig.begin(bench.rig.gateway)
+    tap.settled()
+    with Line(tap.port) as line:
+        assert line.ask("0200", sale(999))[1][39] == "00"
+    bench.wait_events(400 - lost + 1)
+
+    def told():
+        return [notice for notice in bench.rig.stream.notices() if notice["notice"] == "tap_copies_lost"]
+
+    notice = r.wait_for("the notice", told, 30)[0]
+    assert notice["detail_count"] == str(lost) and notice["detail_first_at"] <= notice["detail_last_at"]
+    # The oldest are kept, and nothing between them is missing.
+    assert [int(event["stan"]) for event in bench.events()] == [*range(1, 400 - lost + 1), 999]
+    assert len(told()) == 1 and tap.delivery()["losses_untold"] == 0
+    assert bench.rig.gateway.metric("tillstream_gateway_tap_copies_lost_total") == lost
+
+
+def test_a_tap_that_is_stopped_delivers_what_it_has_and_begins_anew(bench):
+    tap = bench.tap(bench.host(lambda mti, fields: approve(mti, fields) if fields[11] != "000003" else None).port)
+    line = Line(tap.port)
+    for stan in (1, 2):
+        assert line.ask("0200", sale(stan))[1][39] == "00"
+    line.send(encode("0200", sale(3)))
+    r.wait_for("the request read along", lambda: tap.line()["open_requests"] == 1, 10)
+    status, seconds = tap.terminate()
+    assert status == 0 and seconds < 4
+    with line, pytest.raises(ConnectionResetError):
+        line.receive()
+    assert [event["outcome"] for event in bench.wait_events(3)] == ["approved", "approved", "unknown"]
+    bench.rig.begin(tap)
+    with Line(tap.port) as line:
+        assert line.ask("0200", sale(4))[1][39] == "00"
+    assert len(bench.wait_events(4)) == 4
+
+
+def test_a_tap_that_is_stopped_without_a_gateway_says_what_is_lost(bench):
+    bench.rig.gateway.terminate()
+    tap = bench.tap(bench.host().port)
+    with Line(tap.port) as line:
+        assert line.ask("0200", sale(1))[1][39] == "00"
+    r.wait_for("read along", lambda: tap.delivery()["waiting"] == 1, 10)
+    status, seconds = tap.terminate()
+    assert status == 0 and 2 < seconds < 6
+    assert "1 copies were not taken by the gateway" in tap.log()
+
+
+@pytest.fixture
+def certificates(tmp_path):
+    """An authority, and what it signed for the tap and the host."""
+    def openssl(*argv):
+        subprocess.run(["openssl", *argv], cwd=tmp_path, check=True, capture_output=True)
+
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=ca")
+    for name in ("tap", "host", "wrong"):
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        address = "IP:127.0.0.1" if name != "wrong" else "DNS:elsewhere.example"
+        (tmp_path / f"{name}.ext").write_text(f"subjectAltName={address}\n")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", f"{name}.pem",
+                "-days", "2", "-extfile", f"{name}.ext")
+        (tmp_path / f"{name}.key").chmod(0o600)
+    return tmp_path
+
+
+def tls_line(folder):
+    return {"tls": {"certificate": str(folder / "tap.pem"), "key": str(folder / "tap.key")},
+            "host_tls": {"ca": str(folder / "ca.pem")}}
+
+
+def server_context(folder, name):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
+    return context
+
+
+def secured(line, folder):
+    line.socket = ssl.create_default_context(cafile=folder / "ca.pem").wrap_socket(line.socket, server_hostname="127.0.0.1")
+    return line
+
+
+def test_with_tls_on_both_sides_the_tap_has_its_own_and_reads_along(bench, certificates):
+    host = bench.host(context=server_context(certificates, "host"))
+    tap = bench.tap(host.port, line=tls_line(certificates))
+    for stan in (1, 2):
+        with secured(Line(tap.port), certificates) as line:
+            assert line.ask("0200", sale(stan))[1][39] == "00"
+            line.socket.unwrap()
+    assert [event["outcome"] for event in bench.wait_events(2)] == ["approved", "approved"]
+    # One connection, one key pair anew.
+    tap.signal(1)  # SIGHUP
+    r.wait_for("certificates read again", lambda: "certificates read again" in tap.log(), 10)
+    with secured(Line(tap.port), certificates) as line:
+        assert line.ask("0200", sale(3))[1][39] == "00"
+    r.wait_for("all connections ended", lambda: tap.line()["connections"] == 0, 10)
+
+
+def test_a_host_whose_certificate_is_anothers_gets_nothing(bench, certificates):
+    host = bench.host(context=server_context(certificates, "wrong"))
+    tap = bench.tap(host.port, line=tls_line(certificates))
+    with pytest.raises(OSError):
+        secured(Line(tap.port), certificates)
+    assert host.asked == [] and tap.line()["host_handshakes_failed"] == 1
+
+
+def test_tls_on_a_line_without_passes_through_unread_and_is_told(bench, certificates):
+    host = bench.host(context=server_context(certificates, "host"))
+    tap = bench.tap(host.port)
+    with secured(Line(tap.port), certificates) as line:
+        assert line.ask("0200", sale(1))[1][39] == "00"
+    r.wait_for("told", lambda: tap.line()["unread"] == 1 and "relayed unread" in tap.log(), 10)
+    assert bench.events() == []
+    checked = subprocess.run([r.BIN / "tillstream-tap", "check", "--config", tap.config], capture_output=True, text=True)
+    assert (checked.returncode, checked.stdout) == (0, "ok\n") and "unread" in checked.stderr
+
+
+def test_only_the_sockets_owner_may_connect(bench):
+    mode = bench.socket.stat().st_mode & 0o777
+    assert mode == 0o600
+
+
+@pytest.mark.parametrize("change, complaint", [
+    ('host = "10.0.0.7"', 'line[0].host: is "10.0.0.7"; needed: an address or a name, and a port'),
+    ('dialect = "iso99"', "line[0].dialect: "),
+    ('listen = "127.0.0.1:8820"', "where line tills listens already"),
+    ('tls = { certificate = "a", key = "b" }', "line[0].host_tls: is missing; needed: tls and host_tls, or neither"),
+    ('host_timeout = "0s"', "line[0].host_timeout: "),
+    ('speed = 5', "line[0].speed: "),
+])
+def test_a_wrong_configuration_is_named_by_file_line_and_key(tmp_path, change, complaint):
+    lines = {"name": '"tills"', "listen": '"127.0.0.1:8583"', "host": '"10.0.0.7:5000"', "dialect": '"iso87-ascii"'}
+    key, _, value = change.partition(" = ")
+    lines[key] = value
+    config = tmp_path / "tap.toml"
+    config.write_text("[[line]]\n" + "".join(f"{name} = {text}\n" for name, text in lines.items()))
+    checked = subprocess.run([r.BIN / "tillstream-tap", "check", "--config", config], capture_output=True, text=True)
+    assert checked.returncode == 78 and checked.stderr.startswith(f"{config}:"), checked.stderr
+    assert complaint in checked.stderr, checked.stderr
+
+
+def quantiles(times):
+    ordered = sorted(times)
+    return statistics.median(ordered), ordered[int(len(ordered) * 0.999)]
+
+
+def test_latency_beside_a_direct_line_while_the_gateway_works_hangs_and_dies(bench):
+    host = bench.host()
+    tap = bench.tap(host.port)
+
+    class Direct:
+        port = host.port
+
+    def measure(target, seconds=3):
+        loads = begin_load(target, 1, pause=0.001)
+        time.sleep(seconds)
+        for load in loads:
+            load.stop()
+        return loads[0].times[50:]
+
+    results = {"direct": measure(Direct), "tap": measure(tap)}
+    bench.rig.gateway.signal(19)
+    results["tap, gateway stopped"] = measure(tap)
+    bench.rig.gateway.signal(18)
+    bench.rig.gateway.kill9()
+    results["tap, gateway dead"] = measure(tap)
+    for name, times in results.items():
+        p50, p999 = quantiles(times)
+        print(f"{name}: {len(times)} asked, p50 {p50 * 1000:.3f} ms, p99.9 {p999 * 1000:.3f} ms")
+    direct, worst = quantiles(results["direct"])[0], max(quantiles(times)[0] for times in results.values())
+    assert worst < 10 * direct + 0.01
