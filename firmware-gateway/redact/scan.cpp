@@ -30,9 +30,13 @@ struct Symbol {
   std::size_t end = 0;
 };
 
-// Where the ten digits of some script begin.
-constexpr std::array<char32_t, 12> zeros{0x0030, 0x0660, 0x06F0, 0x0966, 0x09E6, 0x0A66,
-                                         0x0AE6, 0x0BE6, 0x0E50, 0x17E0, 0x1810, 0xFF10};
+// Where the ten digits of a script begin: all of Unicode 14's decimal digits, but for the mathematical ones.
+constexpr std::array<char32_t, 61> zeros{
+    0x0030,  0x0660,  0x06F0,  0x07C0,  0x0966,  0x09E6,  0x0A66,  0x0AE6,  0x0B66,  0x0BE6,  0x0C66,  0x0CE6,  0x0D66,
+    0x0DE6,  0x0E50,  0x0ED0,  0x0F20,  0x1040,  0x1090,  0x17E0,  0x1810,  0x1946,  0x19D0,  0x1A80,  0x1A90,  0x1B50,
+    0x1BB0,  0x1C40,  0x1C50,  0xA620,  0xA8D0,  0xA900,  0xA9D0,  0xA9F0,  0xAA50,  0xABF0,  0xFF10,  0x104A0, 0x10D30,
+    0x11066, 0x110F0, 0x11136, 0x111D0, 0x112F0, 0x11450, 0x114D0, 0x11650, 0x116C0, 0x11730, 0x118E0, 0x11950, 0x11C50,
+    0x11D50, 0x11DA0, 0x16A60, 0x16AC0, 0x16B50, 0x1E140, 0x1E2F0, 0x1E950, 0x1FBF0};
 
 std::optional<char> digit_of(char32_t value) {
   if (value >= 0x1D7CE && value <= 0x1D7FF) return static_cast<char>('0' + (value - 0x1D7CE) % 10);
@@ -64,10 +68,32 @@ constexpr std::array signs{
     Block{0xFE00, 0xFE1F},  // variation selectors, vertical forms
     Block{0xFE30, 0xFE6F},  // small and vertical forms
     Block{0xFEFF, 0xFF0F},  // byte order mark, full-width punctuation
-    Block{0xFF1A, 0xFF20},   Block{0xFF3B, 0xFF40},
-    Block{0xFF5B, 0xFF65},   Block{0xFFE0, 0xFFFD},  // full-width signs, replacement character
-    Block{0x1F000, 0x1FAFF},                         // pictures
-    Block{0xE0000, 0xE01EF},                         // tags, more variation selectors
+    Block{0xFF1A, 0xFF20},
+    Block{0xFF3B, 0xFF40},
+    Block{0xFF5B, 0xFF65},
+    Block{0xFFE0, 0xFFFD},    // full-width signs, replacement character
+    Block{0x1F000, 0x1FAFF},  // pictures
+    Block{0xE0000, 0xE01EF},  // tags, more variation selectors
+    // Blanks, dashes and invisible ones that stand among the letters of their script.
+    Block{0x058A, 0x058A},
+    Block{0x05BE, 0x05BE},
+    Block{0x0600, 0x0605},
+    Block{0x061C, 0x061C},
+    Block{0x06DD, 0x06DD},
+    Block{0x070F, 0x070F},
+    Block{0x0890, 0x0891},
+    Block{0x08E2, 0x08E2},
+    Block{0x1400, 0x1400},
+    Block{0x1680, 0x1680},
+    Block{0x1806, 0x1806},
+    Block{0x180E, 0x180E},
+    Block{0x30A0, 0x30A0},
+    Block{0x10EAD, 0x10EAD},
+    Block{0x110BD, 0x110BD},
+    Block{0x110CD, 0x110CD},
+    Block{0x13430, 0x13438},
+    Block{0x1BCA0, 0x1BCA3},
+    Block{0x1D173, 0x1D17A},
 };
 
 // All of ASCII that is no letter and no digit, and signs elsewhere.
@@ -202,8 +228,35 @@ bool begins_with_pan_and_expiry(std::string_view run) {
 }
 
 // Whether an unbroken run of digits begins or ends with a card number.
+// As ISO 8583 writes it, its length in two digits before it (16…), and as EMV data does, the length in bytes (5A 08 …);
+// whatever follows.
+bool stands_behind_its_length(std::string_view run) {
+  constexpr std::size_t length_digits = 2;
+  for (std::size_t at = length_digits; at + pan_digits_min < run.size(); ++at) {
+    const std::size_t length =
+        static_cast<std::size_t>(run[at - 2] - '0') * 10 + static_cast<std::size_t>(run[at - 1] - '0');
+    const bool in_bytes = at == length_digits && length <= pan_digits_max / 2 + 1;
+    const std::size_t size = in_bytes ? 2 * length : length;
+    if (size <= pan_digits_min || size > pan_digits_max || at + size > run.size()) continue;
+    if (looks_like_pan(run.substr(at, size))) return true;
+  }
+  return false;
+}
+
+// Filled up with zeros before it, or on both sides.
+bool stands_amid_zeros(std::string_view run) {
+  const std::size_t begin = run.find_first_not_of('0');
+  if (begin == std::string_view::npos) return false;
+  for (std::size_t size = 14; size <= 16 && begin + size <= run.size(); ++size) {
+    const bool filled = run.find_first_not_of('0', begin + size) == std::string_view::npos;
+    if (filled && size < run.size() && looks_like_embedded_pan(run.substr(begin, size))) return true;
+  }
+  return false;
+}
+
 bool hides_pan(std::string_view run) {
   if (begins_with_pan_and_expiry(run)) return true;
+  if (stands_behind_its_length(run) || stands_amid_zeros(run)) return true;
   for (std::size_t size = 14; size <= 16 && size < run.size(); ++size)
     if (looks_like_embedded_pan(run.substr(0, size)) || looks_like_embedded_pan(run.substr(run.size() - size)))
       return true;

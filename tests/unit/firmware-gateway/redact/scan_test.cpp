@@ -12,6 +12,15 @@ std::string masked(std::string text) {
   return text;
 }
 
+std::string utf8(char32_t value) {
+  const auto byte = [](char32_t bits) { return static_cast<char>(bits); };
+  if (value < 0x80) return {byte(value)};
+  if (value < 0x800) return {byte(0xC0 | value >> 6), byte(0x80 | (value & 0x3F))};
+  if (value < 0x10000) return {byte(0xE0 | value >> 12), byte(0x80 | (value >> 6 & 0x3F)), byte(0x80 | (value & 0x3F))};
+  return {byte(0xF0 | value >> 18), byte(0x80 | (value >> 12 & 0x3F)), byte(0x80 | (value >> 6 & 0x3F)),
+          byte(0x80 | (value & 0x3F))};
+}
+
 }  // namespace
 
 TEST_CASE("scan: a card number within a run of digits is told, wherever it stands") {
@@ -85,6 +94,45 @@ TEST_CASE("scan: long numbers that are no cards are seldom taken for one with it
   }
   MESSAGE(taken << " of 40000");
   CHECK(taken < 40'000 / 14);
+}
+
+TEST_CASE("scan: digits of any script are digits, and no blank, dash or invisible character hides a number") {
+  const auto written = [](char32_t zero) {
+    std::string text;
+    for (const char digit : std::string_view("4111111111111111"))
+      text += utf8(zero + static_cast<char32_t>(digit - '0'));
+    return text;
+  };
+  // Telugu, Kannada, Malayalam, Lao, Tibetan, Burmese, N'Ko, Balinese, Adlam.
+  for (const char32_t zero : {0x0C66, 0x0CE6, 0x0D66, 0x0ED0, 0x0F20, 0x1040, 0x07C0, 0x1B50, 0x1E950}) {
+    CAPTURE(static_cast<std::uint32_t>(zero));
+    CHECK(masked(written(zero)) == "#");
+  }
+  for (const char32_t between : {0x180E, 0x061C, 0x1680, 0x058A, 0x1400, 0x1806, 0x30A0, 0x05BE}) {
+    CAPTURE(static_cast<std::uint32_t>(between));
+    const std::string sign = utf8(between);
+    CHECK(masked("4111" + sign + "1111" + sign + "1111" + sign + "1111") == "#");
+  }
+}
+
+TEST_CASE("scan: a card number behind its length, or amid zeros, is found whatever follows it") {
+  for (const char* pan : {"4111111111111111", "5555555555554444", "378282246310005", "36148900647913"}) {
+    CAPTURE(pan);
+    const std::string number = pan;
+    const std::string length = std::to_string(number.size());
+    // A dump of an ISO 8583 message; EMV data with the next tag behind it; numbers filled up.
+    CHECK(masked("0200" + length + number + "000000").find(number) == std::string::npos);
+    CHECK(masked("F23C" + length + number + "0000000000001250112").find(number) == std::string::npos);
+    CHECK(masked("000000" + number + "000000").find(number) == std::string::npos);
+    CHECK(masked("0000" + number).find(number) == std::string::npos);
+    if (number.size() % 2 != 0) continue;
+    const std::string bytes = "0" + std::to_string(number.size() / 2);
+    for (const char* next : {"5F2403251231", "5F340101", "9A03251124", "9F2608112233"})
+      CHECK(masked("9F0206000000001250"
+                   "5A" +
+                   bytes + number + next)
+                .find(number) == std::string::npos);
+  }
 }
 
 TEST_CASE("scan: takes track data whole") {
