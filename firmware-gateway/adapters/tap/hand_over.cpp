@@ -23,7 +23,10 @@ bool HandOver::put(Seen seen) {
   {
     const std::lock_guard lock(mutex_);
     const std::size_t cost = seen.bytes.size() + overhead_bytes;
-    if (bounded && bytes_ + cost > bytes_max_) return false;
+    if (bounded && bytes_ + cost > bytes_max_) {
+      ++refused_;
+      return false;
+    }
     bytes_ += cost;
     first = seen_.empty();
     seen_.push_back(std::move(seen));

@@ -4,6 +4,7 @@
 // Bounded by bytes_max; what finds no room is refused, and its connection is then read no further. Wiped when it goes.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -36,6 +37,8 @@ class HandOver {
   // The relay's thread. False: no room. A gap or an end always has room: a connection has one of each at most, and only
   // after bytes that were taken.
   [[nodiscard]] bool put(Seen seen);
+  // Pieces that found no room. Any thread.
+  [[nodiscard]] std::uint64_t refused() const { return refused_; }
   // The reader's thread: all that is there.
   [[nodiscard]] std::vector<Seen> take();
 
@@ -45,6 +48,7 @@ class HandOver {
   std::mutex mutex_;
   std::vector<Seen> seen_;
   std::size_t bytes_ = 0;
+  std::atomic<std::uint64_t> refused_{0};
 };
 
 // One connection's end of it, on the relay's thread.

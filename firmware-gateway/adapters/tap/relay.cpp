@@ -261,11 +261,21 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
     } else if (error == asio::error::eof) {
       error_code ignored;
       way.to.shutdown(tcp::socket::shutdown_send, ignored);
-      if (up_.done && down_.done) close();
-      return;
+      if (up_.done && down_.done) return close();
+      return watch(way.from);
     }
     ++shared_->counts.reset;
     abort();
+  }
+
+  // A side that has ended is read no more: that it is gone altogether, to which the other one may still be sending,
+  // shows as an error only. The other one's keep-alive would be answered by us for ever.
+  void watch(Stream& stream) {
+    socket(stream).async_wait(tcp::socket::wait_error, [self = this->shared_from_this()](const error_code& error) {
+      if (error || self->ended_) return;
+      ++self->shared_->counts.reset;
+      self->abort();
+    });
   }
 
   // Says farewell to the side that has not ended.
@@ -363,11 +373,15 @@ class AsioRelay final : public Relay {
     return {};
   }
 
-  void stop() override {
-    if (std::exchange(shared_->stopping, true)) return;
+  void stop_accepting() override {
+    shared_->stopping = true;
     error_code ignored;
     acceptor_.close(ignored);
     pause_.cancel();
+  }
+
+  void stop() override {
+    stop_accepting();
     for (const auto& weak : sessions_)
       if (const auto session = weak.lock()) session->abort();
   }

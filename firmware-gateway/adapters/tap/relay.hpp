@@ -70,7 +70,8 @@ class Relay {
   [[nodiscard]] virtual std::optional<std::string> take_trouble() = 0;
   // For connections to come.
   [[nodiscard]] virtual std::expected<void, std::string> reload_tls() = 0;
-  // Ends every connection.
+  virtual void stop_accepting() = 0;
+  // Ends every connection, too.
   virtual void stop() = 0;
 };
 

@@ -99,7 +99,8 @@ std::string status_json(const Facts& facts) {
   gateway.number("memory_used", delivery.bytes()).number("memory", delivery.memory_bytes());
   for (const auto& counter : delivery_counters) gateway.number(counter.name, delivery.counts().*counter.member);
   JsonObject json;
-  json.text("version", version).raw("gateway", gateway.str()).raw("lines", lines.str());
+  json.text("version", version).number("pieces_not_copied", facts.pieces_refused);
+  json.raw("gateway", gateway.str()).raw("lines", lines.str());
   return json.str() + "\n";
 }
 
@@ -123,6 +124,8 @@ void fill(platform::Metrics& metrics, const Facts& facts) {
     for (const auto& counter : observer_counters)
       count(counter.name, counter.help, line.observer->counts().*counter.member);
   }
+  metrics.counter("pieces_not_copied_total", "Pieces of what was relayed that found no room on the way to the reader")
+      .advance_to(facts.pieces_refused);
   const tap::Delivery& delivery = *facts.delivery;
   for (const auto& counter : delivery_counters)
     metrics.counter(fmt::format("{}_total", counter.name), counter.help).advance_to(delivery.counts().*counter.member);

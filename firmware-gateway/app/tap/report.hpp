@@ -29,6 +29,8 @@ struct LineFacts {
 struct Facts {
   std::vector<LineFacts> lines;
   std::string socket;
+  // Pieces of what was relayed that were not copied.
+  std::uint64_t pieces_refused = 0;
   // Why there is no connection to the gateway; empty: there is one.
   std::string gateway_trouble;
   const tap::Delivery* delivery = nullptr;

@@ -22,6 +22,8 @@ namespace log = platform::log;
 // What was relayed and has not been read yet.
 constexpr std::size_t hand_over_bytes = 8UL * 1024 * 1024;
 constexpr auto tick_interval = 1s;
+// The hosts' time to answer what is under way when the tap is stopped.
+constexpr auto answer_patience = 2s;
 // The gateway's time to take what is queued when the tap is stopped.
 constexpr auto stop_patience = 3s;
 constexpr auto stop_poll = 10ms;
@@ -199,6 +201,25 @@ void Shell::set_timer() {
 void Shell::begin_stop() {
   log::info("stopping");
   platform::notify_supervisor("STOPPING=1");
+  asio::post(relay_io_, [this] {
+    for (const auto& line : lines_) line->relay->stop_accepting();
+  });
+  stop_by_ = std::chrono::steady_clock::now() + answer_patience;
+  await_answers();
+}
+
+// No payment is cut off that will be answered in a moment.
+void Shell::await_answers() {
+  const bool answered =
+      std::ranges::all_of(lines_, [](const auto& line) { return line->observer.open_requests() == 0; });
+  if (answered || std::chrono::steady_clock::now() >= *stop_by_) return end_lines();
+  stop_timer_.expires_after(stop_poll);
+  stop_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) await_answers();
+  });
+}
+
+void Shell::end_lines() {
   stop_by_ = std::chrono::steady_clock::now() + stop_patience;
   stop_relay();
   read_along();
@@ -254,6 +275,7 @@ void Shell::answer(const platform::HttpRequest& request, const std::shared_ptr<p
 Facts Shell::facts() const {
   Facts facts{.lines = {},
               .socket = config_.socket,
+              .pieces_refused = hand_over_.refused(),
               .gateway_trouble = gateway_trouble_,
               .delivery = &delivery_,
               .oldest = {},

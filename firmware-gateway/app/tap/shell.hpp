@@ -59,6 +59,8 @@ class Shell {
   void take_drafts();
   void set_timer();
   void begin_stop();
+  void await_answers();
+  void end_lines();
   void stop_relay();
   void finish_stop();
 

@@ -607,3 +607,31 @@ TEST_CASE("gateway: an event that alone is larger than the broker takes is told,
     CHECK(shop.machine.facts(shop.now).uplink.blocked.empty());
   }
 }
+
+TEST_CASE("gateway: who waits for a notice is answered when it is on disk, and busy when it had to make room") {
+  Shop shop;
+  shop.run();
+  shop.journal_stuck = true;
+  const gateway::Ticket first(1'000);
+  shop.machine.tell("tap_copies_lost", {{"count", "3"}}, first, shop.now);
+  shop.run();
+  CHECK(shop.answers.count(first) == 0);
+  shop.journal_stuck = false;
+  for (auto& request : std::exchange(shop.stuck, {})) shop.serve(std::move(request));
+  shop.run();
+  const terminal::Stored& stored = shop.stored(first);
+  CHECK(stored.seq > 0);
+  CHECK_FALSE(stored.epoch.empty());
+  CHECK_FALSE(stored.duplicate);
+
+  shop.journal_stuck = true;
+  for (std::uint64_t i = 1; i <= gateway::NoticeLine::notices_max + 1; ++i)
+    shop.machine.tell("tap_copies_lost", {{"count", "1"}}, gateway::Ticket(2'000 + i), shop.now);
+  shop.run();
+  CHECK(shop.refused(gateway::Ticket(2'001)) == redact::Reason::busy);
+  shop.journal_stuck = false;
+  for (auto& request : std::exchange(shop.stuck, {})) shop.serve(std::move(request));
+  shop.run();
+  for (std::uint64_t i = 2; i <= gateway::NoticeLine::notices_max + 1; ++i)
+    CHECK(shop.stored(gateway::Ticket(2'000 + i)).seq > stored.seq);
+}
