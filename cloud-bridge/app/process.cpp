@@ -213,7 +213,18 @@ void Process::wait_for_signal() {
   });
 }
 
+// Also of a stream that was never opened, and so never lost.
+void Process::tell_trouble() {
+  std::string trouble = stream_->status().last_error;
+  if (trouble == told_trouble_) return;
+  told_trouble_ = std::move(trouble);
+  if (!told_trouble_.empty())
+    platform::log::limited("stream.trouble", platform::log::Level::error, "stream {}: {}", stream_place(config_),
+                           told_trouble_);
+}
+
 void Process::beat() {
+  tell_trouble();
   platform::notify_supervisor("WATCHDOG=1");
   beat_timer_.expires_after(beat_interval);
   beat_timer_.async_wait([this](const boost::system::error_code& error) {

@@ -56,6 +56,7 @@ class Process final : public stream::Owner {
   void wait_for_signal();
   void reload();
   void beat();
+  void tell_trouble();
   void stop();
   void stop_when_idle();
   void close_down();
@@ -69,6 +70,8 @@ class Process final : public stream::Owner {
   boost::asio::steady_timer stop_timer_;
   std::unique_ptr<base::Random> random_;
   bridge::Budget budget_;
+  // The stream's last error, as it was logged.
+  std::string told_trouble_;
   bridge::Counters counters_;
   std::unique_ptr<stream::Stream> stream_;
   stream::StreamReader* reader_ = nullptr;  // part of the stream

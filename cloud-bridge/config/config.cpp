@@ -240,6 +240,10 @@ void check_private_file(SettingsTable table, std::string_view key, const std::st
 void check_folder_of(SettingsTable table, std::string_view key, const std::string& path) {
   std::error_code failed;
   const std::filesystem::path folder = std::filesystem::absolute(path, failed).parent_path();
+  const bool is_other = std::filesystem::exists(path, failed) && !std::filesystem::is_regular_file(path, failed);
+  if (is_other)
+    return table.error(key,
+                       fmt::format("is \"{}\", which is no regular file; needed: a file of the bridge's own", path));
   if (!failed && std::filesystem::is_directory(folder, failed)) return;
   table.error(key, fmt::format("is \"{}\", and {} is no folder; needed: a file in a folder that is there", path,
                                folder.string()));

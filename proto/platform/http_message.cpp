@@ -45,7 +45,7 @@ std::optional<HttpResponse> refuse_query(const HttpRequest& request, std::span<c
       if (known.empty()) return error_response(400, "invalid_field", "has a query; allowed here: none");
       return error_response(400, "invalid_field",
                             fmt::format("a parameter of the query is not known, nearest: {}; allowed: {}",
-                                        base::nearest(name, known), fmt::join(known, ", ")));
+                                        base::closest(name, known), fmt::join(known, ", ")));
     }
     const auto same = [name](const auto& other) { return other.first == name; };
     if (std::any_of(request.query.begin(), at, same))

@@ -188,6 +188,8 @@ TEST_CASE("config: the stream's file needs a folder that is there; its name alon
   CHECK(says(error, "stream.sqlite.path"));
   CHECK(says(error, "/nonexistent is no folder"));
   CHECK(error_of_file("[stream.sqlite]\npath = \"stream.db\"\n").empty());
+  CHECK(says(error_of_file("[stream.sqlite]\npath = \"/tmp\"\n"), "no regular file"));
+  CHECK(says(error_of_file("[stream.sqlite]\npath = \"/dev/null\"\n"), "no regular file"));
   CHECK(error_of_file("[stream]\nkind = \"kafka\"\n[stream.sqlite]\npath = \"/nonexistent/stream.db\"\n").empty());
 }
 
