@@ -29,8 +29,8 @@ def events(rig):
     return [json.loads(row["value"]) for row in rig.stream.rows() if row["type"] != "notice"]
 
 
-def wait_events(rig, count):
-    r.wait_for(f"{count} events in the stream", lambda: rig.stream.count() >= count, 30)
+def wait_events(rig, count, seconds=30):
+    r.wait_for(f"{count} events in the stream", lambda: rig.stream.count() >= count, seconds)
     return events(rig)
 
 
@@ -235,7 +235,8 @@ def test_a_full_journal_answers_96_and_never_00_for_what_it_did_not_take(tmp_pat
                 told.append(f"{stan:06d}")
         assert full
         rig.relay.set("pass")
-        wait_events(rig, len(told))
+        # The line was cut for as long as filling took: the gateway's back-off may have grown to two minutes.
+        wait_events(rig, len(told), 180)
         with Line(rig.iso_port) as line:
             r.wait_for("room again", lambda: line.ask("0221", advice(len(told) + 1))[1][39] == "00", 30)
         refs = [event["terminal_ref"] for event in wait_events(rig, len(told) + 1)]
