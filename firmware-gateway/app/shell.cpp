@@ -160,7 +160,7 @@ std::string Shell::open_journal() {
            [this](const handoff::JournalState& state, const std::optional<sqlite::Salvaged>& salvaged) {
              if (salvaged) report_salvage(*salvaged);
              log::info("journal: open");
-             gateway_.on_journal_opened(state, journal_->hash_key(), platform::now());
+             gateway_.on_journal_opened(state, journal_->hash_key(), journal_->opened_tallies(), platform::now());
              wake();
            }});
   if (!opened) return fmt::format("journal in {}: {}", config_.state_dir, opened.error().detail);
@@ -168,7 +168,8 @@ std::string Shell::open_journal() {
   journal_desk_.attach(*journal_);
   if (journal_->salvaged()) report_salvage(*journal_->salvaged());
   // Else the thread goes on trying, and the doors open all the same: terminals get an answer, operators a reason.
-  if (journal_->opened()) gateway_.on_journal_opened(*journal_->opened(), journal_->hash_key(), platform::now());
+  if (journal_->opened())
+    gateway_.on_journal_opened(*journal_->opened(), journal_->hash_key(), journal_->opened_tallies(), platform::now());
   return {};
 }
 

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
+#include <utility>
 
 #include "firmware-gateway/terminal/iso8583/dialect.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/mti.hpp"
@@ -13,6 +15,7 @@ namespace config {
 namespace {
 
 using iso8583::CannotStore;
+using iso8583::TotalOf;
 
 // "3 4 7 11"; nothing when a word is no number.
 std::optional<std::vector<unsigned>> numbers_of(std::string_view text) {
@@ -45,6 +48,40 @@ bool is_response(std::string_view text) {
   return mti && mti->is_response();
 }
 
+std::optional<std::string> code_problem(std::string_view code) {
+  const bool plain = std::ranges::all_of(code, [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'); });
+  if (plain && (code.empty() || code.size() == 2 || code.size() == 3)) return std::nullopt;
+  return R"(is no response code; allowed: as "40", in 1993 as "115")";
+}
+
+constexpr std::array pair_words{std::pair("sales", TotalOf::sales), std::pair("refunds", TotalOf::refunds),
+                                std::pair("reversals", TotalOf::reversals),
+                                std::pair("refund_reversals", TotalOf::refund_reversals),
+                                std::pair("-", TotalOf::nothing)};
+
+// "sales refunds"; nothing when a word is none of them, or comes twice.
+std::optional<std::vector<TotalOf>> pairs_of(std::string_view text) {
+  std::vector<TotalOf> pairs;
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(text.size(), word.size() + 1));
+    if (word.empty()) continue;
+    const auto known =
+        std::ranges::find(pair_words, word, [](const auto& pair) { return std::string_view(pair.first); });
+    if (known == pair_words.end()) return std::nullopt;
+    if (known->second != TotalOf::nothing && std::ranges::find(pairs, known->second) != pairs.end())
+      return std::nullopt;
+    pairs.push_back(known->second);
+  }
+  return pairs;
+}
+
+std::optional<std::string> pairs_problem(std::string_view text) {
+  const auto pairs = pairs_of(text);
+  if (pairs && !pairs->empty()) return std::nullopt;
+  return R"(is no list of pairs; allowed: sales, refunds, reversals, refund_reversals, each once, and - for one that is not read)";
+}
+
 void read_echo_for(platform::SettingsTable& table, iso8583::Answers& answers) {
   for (const auto& [mti, list] : table.free_texts("echo_for")) {
     if (!is_response(mti)) {
@@ -69,14 +106,15 @@ void read_answers(platform::SettingsTable table, iso8583::Answers& answers) {
                            : word == "91"   ? CannotStore::inoperative
                                             : CannotStore::system_malfunction;
   }
-  answers.request_code =
-      table.text("request", answers.request_code, [](std::string_view code) -> std::optional<std::string> {
-        const bool plain =
-            std::ranges::all_of(code, [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'); });
-        if (plain && (code.empty() || code.size() == 2 || code.size() == 3)) return std::nullopt;
-        return R"(is no response code; allowed: as "40", in 1993 as "115")";
-      });
+  answers.request_code = table.text("request", answers.request_code, code_problem);
+  answers.out_of_balance = table.text("out_of_balance", answers.out_of_balance, code_problem);
   answers.mac = table.boolean("mac", answers.mac);
+}
+
+void read_totals(platform::SettingsTable table, iso8583::TotalsForm& totals) {
+  if (table.has("field")) totals.field = static_cast<unsigned>(table.integer("field", 63, {2, iso8583::field_max}));
+  if (table.has("pairs"))
+    if (const auto pairs = pairs_of(table.text("pairs", "", pairs_problem))) totals.pairs = *pairs;
 }
 
 }  // namespace config

@@ -179,6 +179,7 @@ struct Sketch {
   std::array<FieldSketch, iso8583::field_max + 1> fields;
   iso8583::Framing framing;
   iso8583::Answers answers;
+  iso8583::TotalsForm totals;
 };
 
 std::vector<std::string_view> shipped_names() {
@@ -221,6 +222,7 @@ class Reader {
     read_fields(root.table("field"));
     read_framing(root.table("framing"), sketch_.framing);
     read_answers(root.table("answers"), sketch_.answers);
+    read_totals(root.table("totals"), sketch_.totals);
   }
 
   void read_fields(SettingsTable fields) {
@@ -352,6 +354,7 @@ class Reader {
     dialect.tertiary = sketch_.tertiary;
     dialect.framing = sketch_.framing;
     dialect.answers = sketch_.answers;
+    dialect.totals = sketch_.totals;
     if (sketch_.header.table) dialect.header = resolve_field(sketch_.header, DataClass::text);
     for (unsigned number = 0; number <= iso8583::field_max; ++number) {
       FieldSketch& field = sketch_.fields.at(number);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "firmware-gateway/ingest/reference.hpp"
+#include "firmware-gateway/ingest/settlement.hpp"
 #include "proto/handoff/topics.hpp"
 
 namespace gateway {
@@ -69,8 +70,9 @@ void Gateway::log(Severity severity, std::string text) {
 }
 
 void Gateway::notice(const std::string& name, const ingest::NoticeDetails& details, base::Now now,
-                     std::optional<Ticket> ticket) {
-  const auto dropped = notices_.add(name, details, ingest_.recorder().next_id(now.utc), moment(now), ticket);
+                     std::optional<Ticket> ticket, std::optional<journal::Tally> tally) {
+  const auto dropped =
+      notices_.add(name, details, ingest_.recorder().next_id(now.utc), moment(now), ticket, std::move(tally));
   if (!dropped) return;
   out_.emplace_back(Reply{
       .ticket = *dropped,
@@ -88,7 +90,11 @@ void Gateway::reject_message(const terminal::Shape& shape, base::Now now) {
   rejected_.push_back(shape);
   if (rejected_.size() > rejected_remembered_max) rejected_.pop_front();
   log(Severity::warning, fmt::format("a message was rejected: {}", shape.at("reason")));
-  notice("message_rejected", shape, now);
+  // Its terminal's batch lacks what it told of.
+  std::optional<journal::Tally> doubt;
+  if (const auto terminal = shape.find("field_41"); terminal != shape.end())
+    doubt = ingest::doubt_of(guard_->clear_identity(terminal->second), now.utc);
+  notice("message_rejected", shape, now, std::nullopt, std::move(doubt));
 }
 
 void Gateway::submit(redact::Draft draft, redact::Channel channel, Ticket ticket, base::Now now) {

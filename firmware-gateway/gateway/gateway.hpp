@@ -124,7 +124,8 @@ class Gateway {
   void stop(base::Now now);
   [[nodiscard]] bool settled() const;
 
-  void on_journal_opened(const handoff::JournalState& state, const ingest::HashKey& hash_key, base::Now now);
+  void on_journal_opened(const handoff::JournalState& state, const ingest::HashKey& hash_key, journal::Tallies tallies,
+                         base::Now now);
   // It has failed and is being opened anew; `detail` for people.
   void on_journal_failed(journal::Error error, const std::string& detail, base::Now now);
   // It is damaged, and what can be read is being saved: opened or reopen_failed follows.
@@ -176,7 +177,7 @@ class Gateway {
   [[nodiscard]] ingest::Moment moment(base::Now now) const { return {.utc = now.utc, .clock_synced = clock_synced_}; }
   void make_guard();
   void notice(const std::string& name, const ingest::NoticeDetails& details, base::Now now,
-              std::optional<Ticket> ticket = std::nullopt);
+              std::optional<Ticket> ticket = std::nullopt, std::optional<journal::Tally> tally = std::nullopt);
 
   // What comes from the journal: gateway_journal.cpp.
   void on_rows_appended(Asker asker, RowsAppended& appended, base::Now now);

@@ -33,7 +33,8 @@ constexpr std::size_t scan_bytes = 256 * 1024;
 
 }  // namespace
 
-void Gateway::on_journal_opened(const handoff::JournalState& state, const ingest::HashKey& hash_key, base::Now now) {
+void Gateway::on_journal_opened(const handoff::JournalState& state, const ingest::HashKey& hash_key,
+                                journal::Tallies tallies, base::Now now) {
   journal_open_ = true;
   journal_broken_ = journal_salvaging_ = false;
   journal_failure_.clear();
@@ -49,7 +50,7 @@ void Gateway::on_journal_opened(const handoff::JournalState& state, const ingest
   measure_at_ = now.instant;
   backlog_since_ = state.next > state.acked.row.next() ? std::optional(now.instant) : std::nullopt;
   sender_.on_opened(state, now.instant);
-  ingest_.on_journal_opened(hash_key);
+  ingest_.on_journal_opened(hash_key, std::move(tallies));
 }
 
 void Gateway::on_journal_failed(journal::Error error, const std::string& detail, base::Now now) {
@@ -85,7 +86,7 @@ void Gateway::on_journal(JournalReply reply, base::Now now) {
   } else if (const auto* stored = std::get_if<EpochStored>(&result)) {
     storing_epoch_ = false;
     epochs_.pop_front();
-    numbers_.on_epoch_stored(stored->start, next_row_);
+    if (numbers_.on_epoch_stored(stored->start, next_row_)) ingest_.forget_tallies();
     sender_.on_epoch_stored(now.instant);
   } else if (const auto* trimmed = std::get_if<journal::TrimOutcome>(&result)) {
     on_trimmed(*trimmed, now);
@@ -171,6 +172,7 @@ void Gateway::on_rows_appended(Asker asker, RowsAppended& appended, base::Now no
   // A full journal refuses notices, too: they wait, and are tried again when the next event is.
   if (refused) return notices_.on_refused();
   const auto stored = notices_.on_appended();
+  if (stored.tally) ingest_.on_tally_appended(*stored.tally);
   if (!stored.ticket) return;
   terminal::Stored answer{.event_id = base::uuid_text(stored.event_id), .epoch = {}, .seq = 0, .duplicate = false};
   if (const auto place = numbers_.place_of(appended.first)) {

@@ -1,6 +1,7 @@
 #include "firmware-gateway/gateway/notice_line.hpp"
 
 #include <limits>
+#include <utility>
 
 #include "firmware-gateway/ingest/reference.hpp"
 #include "proto/base/assert.hpp"
@@ -9,7 +10,8 @@ namespace gateway {
 
 std::optional<ingest::Ticket> NoticeLine::add(const std::string& name, const ingest::NoticeDetails& details,
                                               const base::Uuid& event_id, ingest::Moment moment,
-                                              std::optional<ingest::Ticket> ticket) {
+                                              std::optional<ingest::Ticket> ticket,
+                                              std::optional<journal::Tally> tally) {
   std::optional<ingest::Ticket> dropped;
   if (waiting_.size() == notices_max) {
     // The one on its way stays.
@@ -18,7 +20,8 @@ std::optional<ingest::Ticket> NoticeLine::add(const std::string& name, const ing
     waiting_.erase(oldest);
     ++dropped_;
   }
-  waiting_.push_back({.event = ingest::make_notice(name, details, event_id, moment), .ticket = ticket});
+  waiting_.push_back(
+      {.event = ingest::make_notice(name, details, event_id, moment), .ticket = ticket, .tally = std::move(tally)});
   return dropped;
 }
 
@@ -30,13 +33,15 @@ std::optional<journal::AppendItem> NoticeLine::next(const ingest::HashKey& key) 
   return journal::AppendItem{.key_hash = ingest::reference_hash(key, "", event.event_id()),
                              .priority = journal::Priority::money,
                              .record = ingest::to_record(event),
-                             .seen_through = handoff::Row(std::numeric_limits<std::uint64_t>::max())};
+                             .seen_through = handoff::Row(std::numeric_limits<std::uint64_t>::max()),
+                             .tally = waiting_.front().tally};
 }
 
 NoticeLine::Stored NoticeLine::on_appended() {
   ASSERT(on_its_way_ && !waiting_.empty());
   on_its_way_ = false;
-  Stored stored{.ticket = waiting_.front().ticket, .event_id = waiting_.front().event.event_id()};
+  Notice& notice = waiting_.front();
+  Stored stored{.ticket = notice.ticket, .event_id = notice.event.event_id(), .tally = std::move(notice.tally)};
   waiting_.pop_front();
   return stored;
 }

@@ -22,13 +22,15 @@ class NoticeLine {
   // The ticket of a notice that was dropped to make room, if somebody waits for it.
   std::optional<ingest::Ticket> add(const std::string& name, const ingest::NoticeDetails& details,
                                     const base::Uuid& event_id, ingest::Moment moment,
-                                    std::optional<ingest::Ticket> ticket = std::nullopt);
+                                    std::optional<ingest::Ticket> ticket = std::nullopt,
+                                    std::optional<journal::Tally> tally = std::nullopt);
   // The next append; nothing: none waits, or one is on its way.
   [[nodiscard]] std::optional<journal::AppendItem> next(const ingest::HashKey& key);
   // It was stored; or it was not and has to be tried again.
   struct Stored {
     std::optional<ingest::Ticket> ticket;
     std::string event_id;
+    std::optional<journal::Tally> tally;
   };
   [[nodiscard]] Stored on_appended();
   void on_refused() { on_its_way_ = false; }
@@ -39,6 +41,7 @@ class NoticeLine {
   struct Notice {
     tillstream::v1::Event event;
     std::optional<ingest::Ticket> ticket;
+    std::optional<journal::Tally> tally;
   };
   std::deque<Notice> waiting_;
   bool on_its_way_ = false;

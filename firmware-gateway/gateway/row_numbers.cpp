@@ -17,11 +17,12 @@ auto entry_of(const std::vector<handoff::Answered>& answered, handoff::Row row) 
 
 void RowNumbers::on_opened(const handoff::JournalState& state) { answered_ = state.answered; }
 
-void RowNumbers::on_epoch_stored(const handoff::EpochStart& start, handoff::Row next) {
-  if (!answered_.empty() && answered_.back().epoch == start.epoch) return;
+bool RowNumbers::on_epoch_stored(const handoff::EpochStart& start, handoff::Row next) {
+  if (!answered_.empty() && answered_.back().epoch == start.epoch) return false;
   const handoff::Row from = std::max(next, start.first_row);
   std::erase_if(answered_, [from](const handoff::Answered& entry) { return entry.from >= from; });
   answered_.push_back({.from = from, .epoch = start.epoch, .seq = handoff::Seq(from - start.first_row + 1)});
+  return true;
 }
 
 void RowNumbers::on_trimmed(handoff::Row oldest) {

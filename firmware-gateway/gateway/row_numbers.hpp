@@ -12,8 +12,8 @@ namespace gateway {
 class RowNumbers final : public ingest::Numbering {
  public:
   void on_opened(const handoff::JournalState& state);
-  // Rows from `next` on are counted in this epoch. The current epoch again: nothing changes.
-  void on_epoch_stored(const handoff::EpochStart& start, handoff::Row next);
+  // Rows from `next` on are counted in this epoch. The current epoch again: nothing changes, and false.
+  bool on_epoch_stored(const handoff::EpochStart& start, handoff::Row next);
   // Rows before `oldest` are gone.
   void on_trimmed(handoff::Row oldest);
 

@@ -6,6 +6,7 @@
 
 #include "firmware-gateway/ingest/event_types.hpp"
 #include "firmware-gateway/ingest/notice.hpp"
+#include "firmware-gateway/ingest/settlement.hpp"
 #include "proto/base/assert.hpp"
 
 namespace ingest {
@@ -81,8 +82,9 @@ void Ingest::configure(Terminals terminals, std::chrono::milliseconds reference_
   settings_.reference_reuse = reference_reuse;
 }
 
-void Ingest::on_journal_opened(const HashKey& hash_key) {
+void Ingest::on_journal_opened(const HashKey& hash_key, journal::Tallies tallies) {
   ASSERT(state_ == State::closed || state_ == State::idle);
+  tallies_ = std::move(tallies);
   hash_key_ = hash_key;
   // Rows may have other numbers in another journal.
   for (Waiting& waiting : again_) waiting.seen_through = handoff::Row(0);
@@ -123,9 +125,13 @@ void Ingest::refuse_conflict(const Waiting& waiting) {
                           "another event with this reference and other content is stored", seconds(0)});
 }
 
-void Ingest::reply_stored(const Waiting& waiting, handoff::Row row, base::BytesView event_id, bool duplicate) {
+void Ingest::reply_stored(const Waiting& waiting, handoff::Row row, const Event& event, bool duplicate) {
   ++(duplicate ? counts_.repeated : counts_.stored);
-  terminal::Stored stored{.event_id = base::uuid_text(event_id), .epoch = {}, .seq = 0, .duplicate = duplicate};
+  terminal::Stored stored{.event_id = base::uuid_text(event.event_id()), .epoch = {}, .seq = 0, .duplicate = duplicate};
+  if (event.has_batch_closed()) {
+    stored.settled.emplace(terminal::Settled{.in_balance = std::nullopt, .closed = event.batch_closed()});
+    if (event.has_in_balance()) stored.settled->in_balance = event.in_balance();
+  }
   if (const auto place = numbering_.place_of(row)) {
     stored.epoch = base::to_hex(place->epoch.view());
     stored.seq = place->seq.value();
@@ -143,6 +149,7 @@ void Ingest::submit(const redact::Cleared& cleared, Ticket ticket, Moment moment
                   .event = std::move(*event),
                   .on_conflict = cleared.fields().on_conflict,
                   .original = cleared.fields().original,
+                  .settlement = cleared.fields().settlement,
                   .seen_through = handoff::Row(0),
                   .bytes = 0};
   waiting.bytes = waiting.event.ByteSizeLong() + waiting_overhead_bytes;
@@ -189,7 +196,7 @@ void Ingest::gather() {
     auto next = next_waiting();
     if (!next) return;
     // Its original must be stored first, or it could not be found; and nothing may overtake it.
-    if (names_member_as_original(*next)) return again_.push_front(std::move(*next));
+    if (names_member_as_original(*next) || is_parted_by_settlement(*next)) return again_.push_front(std::move(*next));
     bytes += next->bytes;
     join(std::move(*next));
   }
@@ -200,6 +207,11 @@ bool Ingest::names_member_as_original(const Waiting& waiting) const {
   return hash && group_hashes_.contains(*hash);
 }
 
+bool Ingest::is_parted_by_settlement(const Waiting& waiting) const {
+  const auto before = group_terminals_.find(waiting.event.terminal_id());
+  return before != group_terminals_.end() && (before->second || waiting.settlement);
+}
+
 void Ingest::join(Waiting waiting) {
   std::string key = duplicate_key(waiting.event);
   if (const auto first = group_keys_.find(key); first != group_keys_.end())
@@ -207,6 +219,7 @@ void Ingest::join(Waiting waiting) {
   const std::uint64_t hash = hash_of(waiting.event);
   group_keys_.emplace(std::move(key), group_.size());
   group_hashes_.insert(hash);
+  group_terminals_.emplace(waiting.event.terminal_id(), waiting.settlement.has_value());
   group_.push_back({std::move(waiting), hash, {}});
 }
 
@@ -255,12 +268,17 @@ void Ingest::link(Waiting& waiting, const std::vector<base::Bytes>& records) {
 Ingest::Append Ingest::append_group() {
   Append append;
   append.items.reserve(group_.size());
-  for (const Member& member : group_)
+  for (Member& member : group_) {
+    Event& event = member.waiting.event;
+    const auto& settlement = member.waiting.settlement;
+    member.tally = settlement ? ingest::settle(event, *settlement, tallies_) : tally_of(event);
     append.items.push_back(
         {.key_hash = member.key_hash,
-         .priority = is_precious(member.waiting.event.type()) ? journal::Priority::money : journal::Priority::telemetry,
-         .record = to_record(member.waiting.event),
-         .seen_through = member.waiting.seen_through});
+         .priority = is_precious(event.type()) ? journal::Priority::money : journal::Priority::telemetry,
+         .record = to_record(event),
+         .seen_through = member.waiting.seen_through,
+         .tally = member.tally});
+  }
   return append;
 }
 
@@ -269,8 +287,7 @@ Ingest::Append Ingest::append_group() {
 void Ingest::on_appended(std::vector<journal::AppendOutcome> outcomes) {
   ASSERT(state_ == State::appending && outcomes.size() == group_.size());
   std::vector<Member> group = std::exchange(group_, {});
-  group_keys_.clear();
-  group_hashes_.clear();
+  clear_group_index();
   // What comes back goes before what was left when the group was cut.
   std::deque<Waiting> left = std::exchange(again_, {});
   for (std::size_t i = 0; i < group.size(); ++i) settle(std::move(group[i]), outcomes[i]);
@@ -288,7 +305,8 @@ void Ingest::settle(Member member, const journal::AppendOutcome& outcome) {
 
 void Ingest::settle_appended(Member& member, handoff::Row row) {
   if (member.waiting.contradicts) ++counts_.conflicts_stored;
-  reply_stored(member.waiting, row, member.waiting.event.event_id(), false);
+  if (member.tally) tallies_.add(*member.tally);
+  reply_stored(member.waiting, row, member.waiting.event, false);
   for (Waiting& repeat : member.repeats) settle_repeat(std::move(repeat), member.waiting.event, row);
 }
 
@@ -303,7 +321,7 @@ Relation Ingest::relation_of(const Waiting& incoming, const Event& stored) const
 
 // Only a repeat of what has just been stored is settled by that alone; with other content, older rows count, too.
 void Ingest::settle_repeat(Waiting repeat, const Event& stored, handoff::Row row) {
-  if (relation_of(repeat, stored) == Relation::same_event) return reply_stored(repeat, row, stored.event_id(), true);
+  if (relation_of(repeat, stored) == Relation::same_event) return reply_stored(repeat, row, stored, true);
   again_.push_back(std::move(repeat));
 }
 
@@ -317,7 +335,7 @@ void Ingest::settle_candidates(Member& member, const journal::Candidates& candid
     if (!stored) continue;
     const Relation found = relation_of(member.waiting, *stored);
     if (found == Relation::same_event) {
-      reply_stored(member.waiting, candidate.row, stored->event_id(), true);
+      reply_stored(member.waiting, candidate.row, *stored, true);
       for (Waiting& repeat : member.repeats) again_.push_back(std::move(repeat));
       return;
     }
@@ -382,8 +400,13 @@ void Ingest::fail_group(const Refusal& refusal) {
     refuse(member.waiting.ticket, refusal);
     for (const Waiting& repeat : member.repeats) refuse(repeat.ticket, refusal);
   }
+  clear_group_index();
+}
+
+void Ingest::clear_group_index() {
   group_keys_.clear();
   group_hashes_.clear();
+  group_terminals_.clear();
 }
 
 bool Ingest::idle() const { return replies_.empty() && group_.empty() && again_.empty() && line_.empty(); }

@@ -17,7 +17,9 @@
 //   (5) Events of one terminal are appended in the order in which they were submitted, but for those whose reference
 //   was used
 //       before with other content: they take another round.
-//   (6) At most the line's limits wait, and at most one group beside them is on its way or comes back for another
+//   (6) A settlement sees everything of its terminal before it and nothing after it: it never shares a group with an
+//   earlier event of its terminal, nor with a later one.
+//   (7) At most the line's limits wait, and at most one group beside them is on its way or comes back for another
 //   round.
 //
 // Not thread-safe. Inputs are the calls, outputs come from poll(), until it has none.
@@ -101,7 +103,11 @@ class Ingest {
   void configure(Terminals terminals, std::chrono::milliseconds reference_reuse);
 
   // Not while a Find or an Append is unanswered. The journal may have been closed between two of them, without a word.
-  void on_journal_opened(const HashKey& hash_key);
+  void on_journal_opened(const HashKey& hash_key, journal::Tallies tallies);
+  // Of a row that another appended.
+  void on_tally_appended(const journal::Tally& tally) { tallies_.add(tally); }
+  // Another epoch was stored: the journal knows none of its sums any more.
+  void forget_tallies() { tallies_ = journal::Tallies(); }
   void submit(const redact::Cleared& cleared, Ticket ticket, Moment moment);
   void on_found(std::vector<std::vector<base::Bytes>> records);
   void on_appended(std::vector<journal::AppendOutcome> outcomes);
@@ -127,16 +133,19 @@ class Ingest {
     Waiting waiting;
     std::uint64_t key_hash = 0;
     std::vector<Waiting> repeats;
+    std::optional<journal::Tally> tally = std::nullopt;
   };
 
   void reply(Ticket ticket, terminal::Answer answer);
-  void reply_stored(const Waiting& waiting, handoff::Row row, base::BytesView event_id, bool duplicate);
+  void reply_stored(const Waiting& waiting, handoff::Row row, const tillstream::v1::Event& stored, bool duplicate);
   void refuse(Ticket ticket, redact::Refusal refusal);
   void refuse_busy(const Waiting& waiting, std::string_view why, std::chrono::seconds retry_after);
   void refuse_conflict(const Waiting& waiting);
 
   void gather();
   [[nodiscard]] bool names_member_as_original(const Waiting& waiting) const;
+  [[nodiscard]] bool is_parted_by_settlement(const Waiting& waiting) const;
+  void clear_group_index();
   void join(Waiting waiting);
   [[nodiscard]] std::optional<Waiting> next_waiting();
   [[nodiscard]] std::uint64_t hash_of(const tillstream::v1::Event& event) const;
@@ -168,7 +177,9 @@ class Ingest {
   std::vector<Member> group_;
   std::map<std::string, std::size_t> group_keys_;  // duplicate key → member
   std::set<std::uint64_t> group_hashes_;
-  std::vector<std::size_t> looking_;  // members whose originals are being looked up
+  std::map<std::string, bool> group_terminals_;  // of its members; true: it settles
+  journal::Tallies tallies_;                     // after every row that on_appended reported
+  std::vector<std::size_t> looking_;             // members whose originals are being looked up
   std::deque<Reply> replies_;
   IngestCounts counts_;
 };

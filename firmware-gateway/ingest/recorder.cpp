@@ -91,12 +91,14 @@ void set_totals(Event& event, const Fields& fields) {
   if (const auto& number = fields.number(Field::refund_reversals_minor)) event.set_refund_reversals_minor(*number);
   if (const auto& number = fields.number(Field::declined_count)) event.set_declined_count(*number);
   if (const auto& number = fields.number(Field::failed_count)) event.set_failed_count(*number);
+  if (fields.settlement && fields.settlement->net_minor) event.set_net_minor(*fields.settlement->net_minor);
 }
 
 bool has_totals(const Event& event) {
   return event.has_sales_count() || event.has_sales_minor() || event.has_refunds_count() || event.has_refunds_minor() ||
          event.has_reversals_count() || event.has_reversals_minor() || event.has_refund_reversals_count() ||
-         event.has_refund_reversals_minor() || event.has_declined_count() || event.has_failed_count();
+         event.has_refund_reversals_minor() || event.has_declined_count() || event.has_failed_count() ||
+         event.has_net_minor();
 }
 
 MaybeRefusal set_time(Event& event, const Fields& fields) {
@@ -117,7 +119,8 @@ bool has_amount(const Fields& fields) {
 
 MaybeRefusal set_currency(Event& event, const Fields& fields, const TerminalProfile& profile) {
   const std::string& given = fields.text(Field::currency);
-  if (given.empty() && !has_amount(fields)) return std::nullopt;
+  // A terminal whose settlement names no currency, and has no default, cannot be compared; it settles all the same.
+  if (given.empty() && !has_amount(fields) && (!fields.settlement || profile.currency.empty())) return std::nullopt;
   const std::string& code = either(given, profile.currency);
   if (code.empty()) return redact::invalid(Field::currency, "is required: the terminal has no default");
   const auto currency = base::find_currency(code);

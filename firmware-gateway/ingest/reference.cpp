@@ -19,7 +19,7 @@ bool same_totals(const Event& a, const Event& b) {
          a.reversals_count() == b.reversals_count() && a.reversals_minor() == b.reversals_minor() &&
          a.refund_reversals_count() == b.refund_reversals_count() &&
          a.refund_reversals_minor() == b.refund_reversals_minor() && a.declined_count() == b.declined_count() &&
-         a.failed_count() == b.failed_count();
+         a.failed_count() == b.failed_count() && a.net_minor() == b.net_minor();
 }
 
 // "All else may change in a retry": these may not, nor may amount and outcome.

@@ -28,6 +28,8 @@ struct Waiting {
   redact::OnConflict on_conflict = redact::OnConflict::refuse;
   // What a card-scheme message says of its original, until that has been looked for.
   std::optional<redact::Original> original{};
+  // It settles: compared with everything of its terminal before it, and nothing after it.
+  std::optional<redact::Settlement> settlement = std::nullopt;
   // Every stored row up to this one has been compared.
   handoff::Row seen_through;
   std::size_t bytes = 0;

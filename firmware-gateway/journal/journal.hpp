@@ -149,7 +149,8 @@ class Journal {
   // Makes an epoch attempt the current one, and where `run` is given, re-identifies the rows from run->first_row on;
   // rows appended later continue that run. On disk when it returns. The epoch that is current already is changed in
   // place (accepted). An acked mark at or beyond a new epoch's first row belongs to a stream that no longer has those
-  // rows: it falls back to the base mark, until remember_acked().
+  // rows: it falls back to the base mark, until remember_acked(). Another epoch is one of a journal that is not what
+  // the stream has seen before (an image, a clone, a new disk): nobody knows what its sums lack, and no tally is known.
   [[nodiscard]] virtual base::Result<void, Error> start_epoch(const handoff::EpochStart& epoch,
                                                               const std::optional<handoff::Segment>& run) = 0;
 

@@ -125,6 +125,20 @@ struct Original {
   bool is_this = false;
 };
 
+// What a terminal that settles says beside its totals.
+struct Settlement {
+  // In the place of totals, signed.
+  std::optional<std::int64_t> net_minor;
+  // All totals could be read.
+  bool readable = true;
+  // It has sent each transaction of the batch: whatever the comparison says, the batch is closed.
+  bool after_upload = false;
+  // Out of balance it may be asked for each transaction.
+  bool may_ask_upload = false;
+  // Whether another host, whose answer was seen or missed, has closed the batch. Nothing: the gateway is the host.
+  std::optional<bool> closed_elsewhere;
+};
+
 // Attributes that card-scheme parsers set, and that later steps go by.
 //   message_ref     what tells the message from others with the same terminal_ref: part of the key
 //   transmitted_at  MMDDhhmmss by UTC, as the message said it: originals are named by it
@@ -146,6 +160,7 @@ struct Fields {
   std::optional<WrittenTime> written_local;
   std::optional<WrittenTime> written_utc;
   std::optional<Original> original;
+  std::optional<Settlement> settlement;
 
   [[nodiscard]] std::string& text(Field field) { return texts.at(static_cast<std::size_t>(field)); }
   [[nodiscard]] const std::string& text(Field field) const { return texts.at(static_cast<std::size_t>(field)); }

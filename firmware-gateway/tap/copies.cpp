@@ -56,6 +56,21 @@ std::optional<WrittenTime> read_time(const TapCopy::Written& written) {
   return time;
 }
 
+void put(TapCopy::Original& copy, const redact::Original& original) {
+  copy.set_mti(original.mti);
+  copy.set_stan(original.stan);
+  copy.set_time(original.time);
+  copy.set_rrn(original.rrn);
+  copy.set_is_this(original.is_this);
+}
+
+void put(TapCopy::Settlement& copy, const redact::Settlement& settlement) {
+  if (settlement.net_minor) copy.set_net_minor(*settlement.net_minor);
+  copy.set_readable(settlement.readable);
+  copy.set_after_upload(settlement.after_upload);
+  copy.set_closed(settlement.closed_elsewhere.value_or(false));
+}
+
 void put(TapCopy& copy, Fields& fields) {
   for (std::size_t i = 0; i < redact::text_count; ++i) {
     const Field field = redact::text_at(i);
@@ -71,13 +86,8 @@ void put(TapCopy& copy, Fields& fields) {
   for (std::string& name : fields.incomplete) copy.add_incomplete(std::move(name));
   if (fields.written_local) put(*copy.mutable_written_local(), *fields.written_local);
   if (fields.written_utc) put(*copy.mutable_written_utc(), *fields.written_utc);
-  if (!fields.original) return;
-  auto& original = *copy.mutable_original();
-  original.set_mti(fields.original->mti);
-  original.set_stan(fields.original->stan);
-  original.set_time(fields.original->time);
-  original.set_rrn(fields.original->rrn);
-  original.set_is_this(fields.original->is_this);
+  if (fields.original) put(*copy.mutable_original(), *fields.original);
+  if (fields.settlement) put(*copy.mutable_settlement(), *fields.settlement);
 }
 
 // A known field of that kind.
@@ -95,6 +105,16 @@ std::optional<redact::Original> read_original(const TapCopy::Original& original)
                           .time = original.time(),
                           .rrn = original.rrn(),
                           .is_this = original.is_this()};
+}
+
+redact::Settlement read_settlement(const TapCopy::Settlement& copy) {
+  redact::Settlement settlement{.net_minor = {},
+                                .readable = copy.readable(),
+                                .after_upload = copy.after_upload(),
+                                .may_ask_upload = false,
+                                .closed_elsewhere = copy.closed()};
+  if (copy.has_net_minor()) settlement.net_minor = copy.net_minor();
+  return settlement;
 }
 
 Draft read_draft(TapCopy& copy) {
@@ -123,6 +143,7 @@ Draft read_draft(TapCopy& copy) {
   if (copy.has_written_local()) fields.written_local = read_time(copy.written_local());
   if (copy.has_written_utc()) fields.written_utc = read_time(copy.written_utc());
   if (copy.has_original()) fields.original = read_original(copy.original());
+  if (copy.has_settlement()) fields.settlement = read_settlement(copy.settlement());
   return draft;
 }
 

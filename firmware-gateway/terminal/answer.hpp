@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -12,12 +13,21 @@ namespace terminal {
 using redact::Reason;
 using redact::Refusal;
 
+// What the record of a settlement says.
+struct Settled {
+  // Nothing: the totals could not be compared.
+  std::optional<bool> in_balance;
+  // False: the terminal is to send each transaction.
+  bool closed = true;
+};
+
 // The event is on disk.
 struct Stored {
   std::string event_id;  // UUIDv7
   std::string epoch;     // hex
   std::uint64_t seq = 0;
-  bool duplicate = false;  // it was there already: event_id, epoch and seq are the first one's
+  bool duplicate = false;                         // it was there already: event_id, epoch and seq are the first one's
+  std::optional<Settled> settled = std::nullopt;  // the first one's, too
 };
 
 using Answer = std::variant<Stored, Refusal>;

@@ -87,6 +87,23 @@ void append_totals(JsonObject& json, const Event& event) {
   if (event.has_failed_count()) json.number("failed_count", event.failed_count());
 }
 
+void append_settlement(JsonObject& json, const Event& event) {
+  if (event.has_net_minor()) json.number("net_minor", event.net_minor());
+  if (event.has_recorded_sales_count()) json.number("recorded_sales_count", event.recorded_sales_count());
+  if (event.has_recorded_sales_minor()) json.number("recorded_sales_minor", event.recorded_sales_minor());
+  if (event.has_recorded_refunds_count()) json.number("recorded_refunds_count", event.recorded_refunds_count());
+  if (event.has_recorded_refunds_minor()) json.number("recorded_refunds_minor", event.recorded_refunds_minor());
+  if (event.has_recorded_reversals_count()) json.number("recorded_reversals_count", event.recorded_reversals_count());
+  if (event.has_recorded_reversals_minor()) json.number("recorded_reversals_minor", event.recorded_reversals_minor());
+  if (event.has_recorded_refund_reversals_count())
+    json.number("recorded_refund_reversals_count", event.recorded_refund_reversals_count());
+  if (event.has_recorded_refund_reversals_minor())
+    json.number("recorded_refund_reversals_minor", event.recorded_refund_reversals_minor());
+  if (event.has_difference_minor()) json.number("difference_minor", event.difference_minor());
+  if (event.has_in_balance()) json.flag("in_balance", event.in_balance());
+  if (event.has_batch_closed()) json.flag("batch_closed", event.batch_closed());
+}
+
 void append_payment(JsonObject& json, const Event& event) {
   json.text("outcome", event.outcome());
   json.text("authorized_by", event.authorized_by());
@@ -157,6 +174,7 @@ void append_event(JsonObject& json, const Event& event) {
   append_merchant(json, event);
   append_amounts(json, event);
   append_totals(json, event);
+  append_settlement(json, event);
   append_payment(json, event);
   append_original(json, event);
   append_attributes(json, event);

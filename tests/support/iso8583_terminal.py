@@ -4,7 +4,8 @@ import struct
 
 # Fields of fixed length; those with a negative one have so many digits of length before them.
 LENGTHS = {2: -2, 3: 6, 4: 12, 7: 10, 11: 6, 12: 6, 13: 4, 14: 4, 18: 4, 22: 3, 24: 3, 25: 2, 32: -2, 35: -2, 37: 12, 38: 6, 39: 2, 41: 8,
-           42: 15, 43: 40, 45: -2, 48: -3, 49: 3, 52: 16, 54: -3, 55: -3, 60: -3, 62: -3, 63: -3, 70: 3, 90: 42, 95: 42}
+           42: 15, 43: 40, 45: -2, 48: -3, 49: 3, 50: 3, 52: 16, 54: -3, 55: -3, 60: -3, 62: -3, 63: -3, 66: 1, 70: 3, 74: 10, 75: 10, 76: 10, 77: 10,
+           86: 16, 87: 16, 88: 16, 89: 16, 90: 42, 95: 42, 97: 17}
 
 
 def encode(mti: str, fields: dict[int, str]) -> bytes:
@@ -85,4 +86,12 @@ def advice(stan: int, amount: int = 1250, terminal: str = "TERM0001", **changed:
     """A sale that has happened; fields as f37="…"."""
     fields = {3: "000000", 4: f"{amount:012d}", 7: "1123110901", 11: f"{stan:06d}", 12: "120901", 13: "1123", 22: "051", 25: "00",
               37: f"6327{stan:08d}", 38: "A1B2C3", 39: "00", 41: terminal, 42: "MERCHANT0000001", 49: "978"}
+    return fields | {int(name[1:]): value for name, value in changed.items()}
+
+
+def settlement(stan: int, sales=(0, 0), refunds=(0, 0), reversals=(0, 0), terminal: str = "TERM0001", **changed: str) -> dict[int, str]:
+    """A terminal's totals, each as (count, amount)."""
+    fields = {3: "920000", 7: f"1123{stan % 1000000:06d}", 11: f"{stan:06d}", 41: terminal, 42: "MERCHANT0000001",
+              76: f"{sales[0]:010d}", 88: f"{sales[1]:016d}", 74: f"{refunds[0]:010d}", 86: f"{refunds[1]:016d}",
+              77: f"{reversals[0]:010d}", 89: f"{reversals[1]:016d}"}
     return fields | {int(name[1:]): value for name, value in changed.items()}

@@ -117,6 +117,7 @@ base::Result<void, Error> MemoryJournal::start_epoch(const handoff::EpochStart& 
   ASSERT(epoch.first_row >= oldest() && epoch.first_row <= next_);
   journal::Catalog& catalog = disk_.catalog;
   if (epoch.epoch != catalog.epoch->epoch) {
+    catalog.tallies = journal::Tallies();
     const base::Digest start = handoff::chain_start(hasher_, epoch.epoch);
     journal::put(catalog.answered, journal::answered_from(epoch, next_));
     if (catalog.base->row.next() == epoch.first_row) catalog.base->epoch_digest = start;

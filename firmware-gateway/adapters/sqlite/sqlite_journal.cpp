@@ -362,9 +362,12 @@ journal::Tallies SqliteJournal::put_tallies(Transaction& transaction, const std:
 }
 
 void SqliteJournal::put_tally_mark(Transaction& transaction, bool whole, const handoff::Run& run) {
-  if (tallies_outdated_)
-    transaction.run(statements_.delete_entries_from.bind(1, kind_number(Kind::tally)).bind(2, std::uint64_t{1}));
+  if (tallies_outdated_) drop_tallies(transaction);
   put(transaction, journal::tally_mark_entry(whole, run));
+}
+
+void SqliteJournal::drop_tallies(Transaction& transaction) {
+  transaction.run(statements_.delete_entries_from.bind(1, kind_number(Kind::tally)).bind(2, std::uint64_t{0}));
 }
 
 void SqliteJournal::index_group(const std::vector<Planned>& planned) {
@@ -471,12 +474,14 @@ base::Result<void, Error> SqliteJournal::start_epoch(const handoff::EpochStart& 
   if (!same) {
     transaction.run(statements_.delete_entries_from.bind(1, kind_number(Kind::answered)).bind(2, next_.value()));
     put(transaction, journal::answered_entry(answered.back()));
+    drop_tallies(transaction);
+    if (opening_has_segment_) put(transaction, journal::tally_mark_entry(false, opening_));
   }
   if (run) {
     transaction.run(
         statements_.delete_entries_from.bind(1, kind_number(Kind::segment)).bind(2, run->first_row.value()));
     put(transaction, journal::segment_entry(*run));
-    put_tally_mark(transaction, tallies_.whole(), run->run);
+    put_tally_mark(transaction, same && tallies_.whole(), run->run);
   }
   if (rolled_back) shorten_committed(transaction, acked.row);
   if (const int status = transaction.commit(); status != SQLITE_OK)
@@ -487,6 +492,7 @@ base::Result<void, Error> SqliteJournal::start_epoch(const handoff::EpochStart& 
   acked_ = acked;
   segments_ = std::move(segments);
   answered_ = std::move(answered);
+  if (!same) tallies_ = journal::Tallies();
   if (run) {
     opening_ = run->run;
     opening_has_segment_ = true;

@@ -183,6 +183,7 @@ class SqliteJournal final : public journal::Journal {
   // The sums after this group; writes those that change.
   [[nodiscard]] journal::Tallies put_tallies(Transaction& transaction, const std::vector<Planned>& planned);
   void put_tally_mark(Transaction& transaction, bool whole, const handoff::Run& run);
+  void drop_tallies(Transaction& transaction);
   // The row itself, confirmed: its key hash is this.
   [[nodiscard]] base::Result<std::optional<base::Bytes>, journal::Error> row_with(journal::Row row,
                                                                                   std::uint64_t key_hash);

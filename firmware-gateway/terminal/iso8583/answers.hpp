@@ -24,6 +24,8 @@ struct Answers {
   CannotStore cannot_store = CannotStore::system_malfunction;
   // For authorization and financial requests, which are not ours to approve. Empty: 40; 1993: 115.
   std::string request_code;
+  // For a settlement out of balance: the terminal is to send each transaction. Empty: it is accepted all the same.
+  std::string out_of_balance;
   // Messages end in a MAC (64, 128), which this gateway cannot make.
   bool mac = false;
 };

@@ -14,6 +14,7 @@
 #include "firmware-gateway/redact/sensitive.hpp"
 #include "firmware-gateway/terminal/iso8583/answers.hpp"
 #include "firmware-gateway/terminal/iso8583/charset.hpp"
+#include "firmware-gateway/terminal/iso8583/totals_form.hpp"
 
 namespace iso8583 {
 
@@ -119,6 +120,7 @@ struct Dialect {
 
   Framing framing;
   Answers answers;
+  TotalsForm totals;
 };
 
 }  // namespace iso8583

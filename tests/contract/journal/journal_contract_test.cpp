@@ -522,23 +522,34 @@ TEST_CASE_TEMPLATE("journal: of more tallies than there may be the first are kep
   CHECK(!tallies.find(std::to_string(journal::kTalliesMax)));
 }
 
-TEST_CASE_TEMPLATE("journal: tallies stay through trims, epochs and new runs", Fixture, EVERY_JOURNAL) {
+TEST_CASE_TEMPLATE("journal: tallies stay through trims and a new run, and are unknown from another epoch on", Fixture,
+                   EVERY_JOURNAL) {
   Fixture fixture({.retention = 0s});
   AppendItem item = item_of(1);
   item.tally = {.key = "T1", .add = {1, 1250}};
   static_cast<void>(append_one(fixture.journal(), item));
   append_rows(fixture.journal(), 2, 5);
-  fixture.journal().remember_acked(plain_mark(5), at_second(0));
-  REQUIRE(fixture.journal().trim(at_second(10)).has_value());
+  const handoff::Segment run{run_id(8), Row(3), handoff::RunIndex(0), false, true};
+  REQUIRE(fixture.journal().start_epoch(fixture.journal().opened().epoch, run).has_value());
   fixture.reopen();
   CHECK(fixture.journal().opened_tallies().find("T1")->numbers == journal::TallyNumbers{1, 1250});
+  fixture.journal().remember_acked(plain_mark(5), at_second(0));
+  REQUIRE(fixture.journal().trim(at_second(10)).has_value());
   append_rows(fixture.journal(), 6, 8);
-  REQUIRE(fixture.journal()
-              .start_epoch(epoch_from(7, 6), handoff::Segment{run_id(8), Row(6), handoff::RunIndex(0), false, true})
-              .has_value());
   fixture.reopen();
   CHECK(fixture.journal().opened_tallies().find("T1")->numbers == journal::TallyNumbers{1, 1250});
   CHECK(fixture.journal().opened_tallies().whole());
+  REQUIRE(fixture.journal().start_epoch(epoch_from(7, 6), std::nullopt).has_value());
+  item = item_of(9);
+  item.tally = {.key = "T1", .add = {1, 300}};
+  static_cast<void>(append_one(fixture.journal(), item));
+  item = item_of(10);
+  item.tally = {.key = "T2", .add = {1, 300}, .reset = true};
+  static_cast<void>(append_one(fixture.journal(), item));
+  fixture.reopen();
+  CHECK(!fixture.journal().opened_tallies().whole());
+  CHECK(!fixture.journal().opened_tallies().find("T1"));
+  CHECK(fixture.journal().opened_tallies().find("T2")->numbers == journal::TallyNumbers{1, 300});
 }
 
 TEST_CASE("journal: the fake and the real one agree about any history") {

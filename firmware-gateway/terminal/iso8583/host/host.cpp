@@ -8,6 +8,7 @@
 #include "firmware-gateway/redact/scan.hpp"
 #include "firmware-gateway/terminal/iso8583/host/response_codes.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/event.hpp"
+#include "firmware-gateway/terminal/iso8583/mapping/totals.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/values.hpp"
 
 namespace iso8583 {
@@ -16,8 +17,23 @@ namespace {
 constexpr unsigned terminal_field = 41;
 constexpr unsigned stan_field = 11;
 constexpr unsigned response_field = 39;
+constexpr unsigned settlement_code_field = 66;
 // What makes out a transaction, when the rest of its message cannot be read.
 constexpr std::array essential = {stan_field, terminal_field, 3U, 4U};
+
+// Field 66 (1987; in 1993 it is something else).
+std::string_view settlement_code_of(const terminal::Settled& settled) {
+  if (!settled.in_balance) return "3";
+  return *settled.in_balance ? "1" : "2";
+}
+
+bool is_settlement(const Mti& mti) { return mti.message_class == MessageClass::reconciliation; }
+
+// What a message that breaks off must say to be kept: of a transaction what makes it out, of a settlement a total.
+bool is_made_out(const Message& read, const Mti& mti, const redact::Draft& draft) {
+  if (is_settlement(mti)) return has_totals(draft);
+  return std::ranges::all_of(essential, [&](unsigned field) { return !text_of(read, field).empty(); });
+}
 
 // Network management comes from terminals that have no id yet.
 bool can_be_answered(const Message& message, const Mti& mti) {
@@ -68,8 +84,7 @@ Host::Reaction Host::react(const Message& message, const Mti& mti) const {
   if (asks_for_keys(message, mti)) return Say{answer(echo, not_supported_code(year))};
   auto draft = to_draft(message, mti, dialect_, {});
   if (draft) return Store{.draft = std::move(*draft), .echo = std::move(echo)};
-  return Say{answer(
-      echo, draft.error() == NoEvent::reconciling ? not_supported_code(year) : accepted_code(mti.message_class, year))};
+  return Say{answer(echo, accepted_code(mti.message_class, year))};
 }
 
 // It has happened: what identifies it is enough to keep it.
@@ -78,9 +93,9 @@ Host::Reaction Host::react_incomplete(const DecodeError& error) const {
   const auto mti = read_mti(read.mti());
   if (!mti || mti->is_response() || !can_be_answered(read, *mti)) return HangUp{};
   Echo echo = echo_of(read, *mti);
-  const bool made_out = std::ranges::all_of(essential, [&](unsigned field) { return !text_of(read, field).empty(); });
-  if (made_out && !asks_for_approval(*mti)) {
-    if (auto draft = to_draft(read, *mti, dialect_, {})) {
+  if (!asks_for_approval(*mti)) {
+    if (auto draft = to_draft(read, *mti, dialect_, {}); draft && is_made_out(read, *mti, *draft)) {
+      if (draft->fields.settlement) draft->fields.settlement->readable = false;
       draft->fields.incomplete.emplace_back(error.part == Part::field
                                                 ? fmt::format("iso8583 field {} and what follows", error.field)
                                                 : std::string("iso8583 end of the message"));
@@ -92,16 +107,25 @@ Host::Reaction Host::react_incomplete(const DecodeError& error) const {
 }
 
 base::Bytes Host::conclude(const Echo& echo, const terminal::Answer& given) const {
-  if (std::holds_alternative<terminal::Stored>(given))
+  if (const auto* const stored = std::get_if<terminal::Stored>(&given)) {
+    if (stored->settled && is_settlement(echo.request)) return conclude(echo, *stored->settled);
     return answer(echo, accepted_code(echo.request.message_class, dialect_.year));
+  }
   const auto& refusal = std::get<terminal::Refusal>(given);
   const std::string_view code = refused_code(refusal.reason, dialect_.answers.cannot_store, dialect_.year);
   return code.empty() ? base::Bytes() : answer(echo, code);
 }
 
+base::Bytes Host::conclude(const Echo& echo, const terminal::Settled& settled) const {
+  const std::string_view code = settled.closed ? accepted_code(echo.request.message_class, dialect_.year)
+                                               : out_of_balance_code(dialect_.answers.out_of_balance, dialect_.year);
+  return answer(echo, code, echo.wants_settlement_code ? settlement_code_of(settled) : std::string_view());
+}
+
 Echo Host::echo_of(const Message& message, const Mti& mti) const {
   Echo echo{.request = mti, .header = {}, .fields = {}};
   if (dialect_.header.listed) echo.header = redact::shown(message.header());
+  echo.wants_settlement_code = dialect_.year < 1993 && is_settlement(mti) && has_total_fields(message);
   const auto& own = dialect_.answers.echo_for;
   const auto found = own.find(response_mti(mti));
   for (const unsigned field : found == own.end() ? dialect_.answers.echo : found->second) {
@@ -111,12 +135,14 @@ Echo Host::echo_of(const Message& message, const Mti& mti) const {
   return echo;
 }
 
-base::Bytes Host::answer(const Echo& echo, std::string_view code) const {
+base::Bytes Host::answer(const Echo& echo, std::string_view code, std::string_view settlement_code) const {
   const std::string mti = response_mti(echo.request);
   Composition composition(mti);
   if (dialect_.header.listed) composition.set_header(echo.header);
   for (const auto& [field, value] : echo.fields) composition.set(field, value);
   if (dialect_.fields.at(response_field).listed) composition.set(response_field, code);
+  if (!settlement_code.empty() && dialect_.fields.at(settlement_code_field).listed)
+    composition.set(settlement_code_field, settlement_code);
   auto message = encode(composition, dialect_);
   return message ? std::move(*message) : base::Bytes();
 }

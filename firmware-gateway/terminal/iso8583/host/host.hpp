@@ -1,6 +1,6 @@
 // Host: the gateway as the one that terminals report to (role "answer"). Decides what a message gets, and what its
 // answer is once it is known whether the event is stored. Pure, and without a memory: the answer depends on the message
-// alone, so that a repeat gets the first one's, also after a restart.
+// and, of a settlement, on its stored event, so that a repeat gets the first one's, also after a restart.
 //
 //   bytes ──react──▶ Say      answer at once: there is nothing to store
 //                    Store    submit the draft; conclude() makes the answer of what becomes of it
@@ -29,6 +29,8 @@ struct Echo {
   Mti request;
   std::string header;
   std::vector<std::pair<unsigned, std::string>> fields;
+  // It said its totals in fields 74 to 97, and is told in 66 how they compare.
+  bool wants_settlement_code = false;
 };
 
 class Host {
@@ -61,7 +63,9 @@ class Host {
   [[nodiscard]] Reaction react(const Message& message, const Mti& mti) const;
   [[nodiscard]] Reaction react_incomplete(const DecodeError& error) const;
   [[nodiscard]] Echo echo_of(const Message& message, const Mti& mti) const;
-  [[nodiscard]] base::Bytes answer(const Echo& echo, std::string_view code) const;
+  [[nodiscard]] base::Bytes answer(const Echo& echo, std::string_view code,
+                                   std::string_view settlement_code = {}) const;
+  [[nodiscard]] base::Bytes conclude(const Echo& echo, const terminal::Settled& settled) const;
   [[nodiscard]] static Shape shape_of(const Message& message, std::string reason);
 
   const Dialect& dialect_;

@@ -36,6 +36,10 @@ std::string_view accepted_code(MessageClass message_class, unsigned year) {
   }
 }
 
+std::string_view out_of_balance_code(std::string_view chosen, unsigned year) {
+  return chosen.empty() ? either(year, "95", "501") : chosen;
+}
+
 std::string_view format_error_code(unsigned year) { return either(year, "30", "904"); }
 std::string_view not_supported_code(unsigned year) { return either(year, "40", "115"); }
 

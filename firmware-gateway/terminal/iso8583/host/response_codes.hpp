@@ -11,6 +11,8 @@ namespace iso8583 {
 
 // Taken and stored, or nothing to store.
 [[nodiscard]] std::string_view accepted_code(MessageClass message_class, unsigned year);
+// Of a settlement that is not closed. `chosen`: the dialect's; it may have been taken out of it since.
+[[nodiscard]] std::string_view out_of_balance_code(std::string_view chosen, unsigned year);
 [[nodiscard]] std::string_view format_error_code(unsigned year);
 [[nodiscard]] std::string_view not_supported_code(unsigned year);
 // Of an event that was refused. Empty: silence.

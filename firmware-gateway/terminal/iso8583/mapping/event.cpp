@@ -7,6 +7,7 @@
 
 #include "firmware-gateway/terminal/iso8583/mapping/original.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/tables.hpp"
+#include "firmware-gateway/terminal/iso8583/mapping/totals.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/values.hpp"
 #include "proto/base/bytes.hpp"
 
@@ -64,11 +65,11 @@ bool moves_money(MessageClass message_class) {
 }
 
 std::optional<NoEvent> Mapping::no_event() const {
-  if (mti_.message_class == MessageClass::reconciliation) return NoEvent::reconciling;
-  const bool tells = moves_money(mti_.message_class) || mti_.message_class == MessageClass::administrative;
+  const bool settles = mti_.message_class == MessageClass::reconciliation;
+  const bool tells = moves_money(mti_.message_class) || mti_.message_class == MessageClass::administrative || settles;
   if (mti_.is_response() || !tells) return NoEvent::not_money;
   if (text_of(request_, 41).empty() || text_of(request_, 11).empty()) return NoEvent::unidentified;
-  if (mti_.message_class == MessageClass::administrative) return std::nullopt;
+  if (mti_.message_class == MessageClass::administrative || settles) return std::nullopt;
   if (purpose_ == Purpose::inquiry || purpose_ == Purpose::transfer) return NoEvent::not_money;
   // A verification of the card: nothing was asked for.
   const bool of_nothing = amount_of(request_, 4) == 0;
@@ -139,11 +140,6 @@ void Mapping::set_times() {
   attribute(redact::transmitted_at, std::string(digits_of(request_, 7, 10).value_or("")));
 }
 
-// Currency by field 49; digits that a dialect widened lose their zero.
-std::string_view currency_of(std::string_view text) {
-  return text.size() == 4 && text.front() == '0' ? text.substr(1) : text;
-}
-
 void Mapping::set_amounts() {
   std::int64_t amount = 0;
   if (const auto requested = amount_of(request_, 4)) {
@@ -153,7 +149,7 @@ void Mapping::set_amounts() {
     incomplete(Field::amount_minor);
   }
   const std::string currency = latest(49);
-  put(Field::currency, currency_of(currency));
+  put(Field::currency, currency_code(currency));
   // Replacement amounts: what the transaction comes to after a reversal of a part.
   const std::string replaced = text_of(request_, 95);
   if (reverses() && replaced.size() >= 12) {
@@ -275,6 +271,7 @@ base::Result<Draft, NoEvent> to_draft(const Message& request, const Mti& mti, co
                                       const Told& told) {
   Mapping mapping(request, mti, dialect, told);
   if (const auto reason = mapping.no_event()) return base::fail(*reason);
+  if (mti.message_class == MessageClass::reconciliation) return totals_of(request, mti, dialect, told);
   return mapping.draft();
 }
 

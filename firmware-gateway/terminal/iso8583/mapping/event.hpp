@@ -14,7 +14,6 @@ namespace iso8583 {
 // Why a message makes no event.
 enum class NoEvent : std::uint8_t {
   not_money,     // network management, fees, inquiries, verifications of no amount, a response by itself
-  reconciling,   // totals: see totals.hpp
   unidentified,  // without terminal or STAN nobody could tell it from another
 };
 

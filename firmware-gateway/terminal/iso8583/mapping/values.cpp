@@ -79,6 +79,10 @@ std::optional<std::int64_t> amount_of(const Message& message, unsigned number) {
   return text ? to_number(*text) : std::nullopt;
 }
 
+std::string_view currency_code(std::string_view text) {
+  return text.size() == 4 && text.front() == '0' ? text.substr(1) : text;
+}
+
 std::optional<redact::WrittenTime> transmission_time(const Message& message) {
   const auto digits = digits_of(message, 7, 10);
   if (!digits) return std::nullopt;

@@ -29,6 +29,9 @@ namespace iso8583 {
 // Minor units in an n12 field (or one as wide as the dialect says).
 [[nodiscard]] std::optional<std::int64_t> amount_of(const Message& message, unsigned number);
 
+// A currency of three digits that a dialect has widened loses its zero.
+[[nodiscard]] std::string_view currency_code(std::string_view text);
+
 // What is written of the moment: field 7 in UTC; fields 12 and 13 (1993: 12 alone) in local time.
 [[nodiscard]] std::optional<redact::WrittenTime> transmission_time(const Message& message);
 [[nodiscard]] std::optional<redact::WrittenTime> local_time(const Message& message, unsigned year);

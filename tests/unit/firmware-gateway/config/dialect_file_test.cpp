@@ -252,4 +252,23 @@ TEST_CASE("dialect: nothing that holds card data is ever to go back in an answer
   CHECK_FALSE(errors_of("extends = \"iso87-ascii\"\n[answers.echo_for]\n0420 = \"3\"\n").empty());
   CHECK_FALSE(errors_of("extends = \"iso87-ascii\"\n[answers]\ncannot_store = \"05\"\n").empty());
   CHECK_FALSE(errors_of("extends = \"iso87-ascii\"\n[answers]\nrequest = \"no\"\n").empty());
+  CHECK_FALSE(errors_of("extends = \"iso87-ascii\"\n[answers]\nout_of_balance = \"9\"\n").empty());
+}
+
+TEST_CASE("dialect: how its terminals write the totals of a settlement") {
+  const Dialect dialect = test::dialect_of(R"(extends = "iso87-ascii"
+[answers]
+out_of_balance = "95"
+[totals]
+field = 62
+pairs = "sales - refunds reversals refund_reversals"
+)");
+  CHECK(dialect.answers.out_of_balance == "95");
+  CHECK(dialect.totals.field == 62);
+  using iso8583::TotalOf;
+  CHECK(dialect.totals.pairs ==
+        std::vector{TotalOf::sales, TotalOf::nothing, TotalOf::refunds, TotalOf::reversals, TotalOf::refund_reversals});
+  for (const auto* pairs : {"", "sales sales", "sales, refunds", "takings"})
+    CHECK_FALSE(errors_of(fmt::format("extends = \"iso87-ascii\"\n[totals]\npairs = \"{}\"\n", pairs)).empty());
+  CHECK_FALSE(errors_of("extends = \"iso87-ascii\"\n[totals]\nfield = 300\n").empty());
 }

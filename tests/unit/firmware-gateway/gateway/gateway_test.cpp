@@ -72,7 +72,7 @@ class Shop {
   void open_journal() {
     journal.emplace(disk, support::MemoryJournal::Settings{.limits = {512U << 20U, 16U << 20U}, .retention = retention},
                     platform::hasher(), random);
-    machine.on_journal_opened(journal->opened(), journal->hash_key(), now);
+    machine.on_journal_opened(journal->opened(), journal->hash_key(), journal->opened_tallies(), now);
   }
   void pass(std::chrono::milliseconds time) {
     now.instant += time;
@@ -634,4 +634,18 @@ TEST_CASE("gateway: who waits for a notice is answered when it is on disk, and b
   shop.run();
   for (std::uint64_t i = 2; i <= gateway::NoticeLine::notices_max + 1; ++i)
     CHECK(shop.stored(gateway::Ticket(2'000 + i)).seq > stored.seq);
+}
+
+TEST_CASE("gateway: a rejected message puts its terminal's batch in doubt, on disk with the notice, and once") {
+  Shop shop;
+  const auto rejected_at = shop.now.utc.time_since_epoch().count();
+  const terminal::Shape shape{{"mti", "0220"}, {"reason", "field 4"}, {"field_41", "T1"}};
+  shop.machine.reject_message(shape, shop.now);
+  shop.pass(1s);
+  shop.machine.reject_message(shape, shop.now);
+  shop.pass(1s);
+  const journal::Tallies& tallies = shop.disk.catalog.tallies;
+  REQUIRE(tallies.sums().size() == 1);
+  CHECK(tallies.sums().front().key == "T1\ndoubts");
+  CHECK(tallies.sums().front().numbers->front() == rejected_at);
 }

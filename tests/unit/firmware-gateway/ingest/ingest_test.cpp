@@ -85,7 +85,7 @@ TEST_CASE(
     CHECK(refusal(intake.answer(sale())).reason == Reason::busy);
     CHECK(intake.machine.idle());
     intake.hold = false;
-    intake.machine.on_journal_opened({1, 2, 3});
+    intake.machine.on_journal_opened({1, 2, 3}, journal::Tallies(true));
     CHECK_FALSE(stored(intake.answer(sale())).duplicate);
   }
 }
@@ -99,7 +99,7 @@ TEST_CASE("ingest: a journal that was opened anew between two appends, as anothe
   intake.settle();
   intake.release();
   intake.journal.rows.clear();
-  intake.machine.on_journal_opened({9});
+  intake.machine.on_journal_opened({9}, journal::Tallies(true));
   intake.hold = false;
   intake.settle();
   CHECK_FALSE(stored(intake.answers.at(reused)).duplicate);
@@ -258,7 +258,7 @@ TEST_CASE("ingest: each ticket is answered once and every stored event once, wha
             intake.held_find.reset();
             const bool broken = roll(2) == 0;
             intake.machine.on_append_failed(broken ? journal::Error::broken : journal::Error::full);
-            if (broken) intake.machine.on_journal_opened({1, 2, 3});
+            if (broken) intake.machine.on_journal_opened({1, 2, 3}, journal::Tallies(true));
           }
           break;
         default:

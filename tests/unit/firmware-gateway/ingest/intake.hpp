@@ -42,6 +42,7 @@ class MemoryRows {
     base::Bytes record;
   };
   std::vector<Stored> rows;
+  journal::Tallies tallies{true};
   std::optional<journal::Error> refuse_each;
 
   std::vector<journal::AppendOutcome> append(const std::vector<journal::AppendItem>& items) {
@@ -63,6 +64,7 @@ class MemoryRows {
       return journal::Candidates{std::move(found)};
     if (refuse_each) return journal::Refused{*refuse_each};
     rows.push_back({item.key_hash, item.record});
+    if (item.tally) tallies.add(*item.tally);
     return journal::Appended{handoff::Row(rows.size())};
   }
 };
@@ -88,7 +90,7 @@ class Intake {
   explicit Intake(ingest::IngestSettings settings = default_settings(), redact::GuardSettings door = guard_settings())
       : guard(std::move(door), platform::hasher()),
         machine(std::move(settings), zones, platform::hasher(), random, numbering) {
-    machine.on_journal_opened({1, 2, 3});
+    machine.on_journal_opened({1, 2, 3}, journal::Tallies(true));
   }
 
   // Submits, and does not let the journal work yet. What is refused before ingest is answered at once.

@@ -112,6 +112,23 @@ TEST_CASE("copies: a field of a newer tap is told as incomplete, and so is one o
   CHECK(fields.number(Field::amount_minor) == 5);
 }
 
+TEST_CASE("copies: a settlement arrives with what its host has made of it") {
+  const auto request = test::message(
+      "0520", {{3, "960000"}, {7, "1123220000"}, {11, "004800"}, {41, "TERM0001"}, {97, "C0000000000000400"}});
+  const auto answer = test::message("0530", {{11, "004800"}, {39, "00"}});
+  auto made = iso8583::to_draft(request, *iso8583::read_mti("0520"), test::dialect(), {.answer = &answer});
+  REQUIRE(made.has_value());
+  const auto up = tap::read_up(payload(tap::to_frame(7, std::move(*made))));
+  REQUIRE(up);
+  const auto& settlement = std::get<tap::Copy>(*up).draft.fields.settlement;
+  REQUIRE(settlement);
+  CHECK(settlement->net_minor == -400);
+  CHECK(settlement->readable);
+  CHECK(settlement->after_upload);
+  CHECK_FALSE(settlement->may_ask_upload);
+  CHECK(settlement->closed_elsewhere == true);
+}
+
 TEST_CASE("copies: times and originals that are none are left out") {
   tillstream::v1::TapUp up;
   auto& copy = *up.mutable_copy();

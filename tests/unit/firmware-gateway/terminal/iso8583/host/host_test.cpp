@@ -212,3 +212,94 @@ TEST_CASE("host: in 1993 the answer's code has three digits") {
   CHECK(shown(host.conclude(std::get<Host::Store>(reversal).echo, stored()), dialect).find(" 39=400 ") !=
         std::string::npos);
 }
+
+namespace {
+
+FieldValues settlement(const FieldValues& more = {}) {
+  FieldValues fields{{3, "920000"},    {7, "1123220000"},  {11, "004800"},
+                     {41, "TERM0001"}, {76, "0000000001"}, {88, "0000000000001250"}};
+  for (const auto& [number, value] : more) fields[number] = value;
+  return fields;
+}
+
+std::string settled_answer(const std::string& mti, std::optional<bool> in_balance, bool closed,
+                           const iso8583::Dialect& dialect = test::dialect(), const FieldValues& more = {}) {
+  const Host host(dialect);
+  const auto reaction = host.react(encoded(mti, settlement(more), dialect));
+  const auto* const store = std::get_if<Host::Store>(&reaction);
+  REQUIRE(store != nullptr);
+  const terminal::Answer answer =
+      terminal::Stored{.event_id = "018f",
+                       .epoch = "e",
+                       .seq = 1,
+                       .settled = terminal::Settled{.in_balance = in_balance, .closed = closed}};
+  return shown(host.conclude(store->echo, answer), dialect);
+}
+
+}  // namespace
+
+TEST_CASE("host: a settlement is accepted, and field 66 says how it compares") {
+  const std::string rest = " 3=920000 7=1123220000 11=004800 39=00 41=TERM0001 66=";
+  CHECK(settled_answer("0500", true, true) == "0510" + rest + "1");
+  CHECK(settled_answer("0500", false, true) == "0510" + rest + "2");
+  CHECK(settled_answer("0500", std::nullopt, true) == "0510" + rest + "3");
+  CHECK(settled_answer("0520", true, true) == "0530" + rest + "1");
+  CHECK(settled_answer("0521", true, true) == settled_answer("0520", true, true));
+}
+
+TEST_CASE("host: a settlement that is not closed is answered 95, or as the dialect says") {
+  iso8583::Dialect dialect = test::dialect();
+  CHECK(settled_answer("0500", false, false).find(" 39=95 ") != std::string::npos);
+  dialect.answers.out_of_balance = "97";
+  CHECK(settled_answer("0500", false, false, dialect).find(" 39=97 ") != std::string::npos);
+  const Host host(dialect);
+  const auto reaction = host.react(encoded("0500", settlement()));
+  CHECK(std::get<Host::Store>(reaction).draft.fields.settlement->may_ask_upload);
+}
+
+TEST_CASE("host: in 1993 a settlement gets action codes, and no field 66") {
+  const iso8583::Dialect& dialect = test::dialect("iso93-ascii");
+  const auto answer = [&](bool in_balance, bool closed) {
+    const Host host(dialect);
+    const auto reaction = host.react(
+        encoded("1520", {{7, "1123220000"}, {11, "004800"}, {41, "TERM0001"}, {88, "0000000000001250"}}, dialect));
+    const auto& echo = std::get<Host::Store>(reaction).echo;
+    return shown(
+        host.conclude(echo, terminal::Stored{.event_id = "018f",
+                                             .epoch = "e",
+                                             .seq = 1,
+                                             .settled = terminal::Settled{.in_balance = in_balance, .closed = closed}}),
+        dialect);
+  };
+  CHECK(answer(true, true) == "1530 7=1123220000 11=004800 39=500 41=TERM0001");
+  CHECK(answer(false, false) == "1530 7=1123220000 11=004800 39=501 41=TERM0001");
+}
+
+TEST_CASE("host: a terminal that says its totals in field 63 gets no second bitmap") {
+  const iso8583::Dialect& dialect = test::dialect("pos-bcd");
+  const Host host(dialect);
+  const auto reaction = host.react(encoded(
+      "0500", {{3, "960000"}, {11, "000042"}, {41, "60060060"}, {60, "000001"}, {63, "001000000050000"}}, dialect));
+  const auto* const store = std::get_if<Host::Store>(&reaction);
+  REQUIRE(store != nullptr);
+  CHECK(store->draft.fields.number(redact::Field::sales_minor) == 50'000);
+  CHECK(shown(host.conclude(
+                  store->echo,
+                  terminal::Stored{
+                      .event_id = "018f", .epoch = "e", .seq = 1, .settled = terminal::Settled{.in_balance = true}}),
+              dialect) == "0510 3=960000 11=000042 39=00 41=60060060");
+}
+
+TEST_CASE("host: a settlement that breaks off is kept without a verdict when it has said a total, else rejected") {
+  const Host host(test::dialect());
+  const base::Bytes whole = encoded("0500", settlement());
+  auto reaction = host.react(base::BytesView(whole).substr(0, whole.size() - 1));
+  const auto* const store = std::get_if<Host::Store>(&reaction);
+  REQUIRE(store != nullptr);
+  CHECK_FALSE(store->draft.fields.settlement->readable);
+  CHECK(store->draft.fields.number(redact::Field::sales_count) == 1);
+  reaction = host.react(base::BytesView(whole).substr(0, whole.size() - 17));
+  const auto* const reject = std::get_if<Host::Reject>(&reaction);
+  REQUIRE(reject != nullptr);
+  CHECK(shown(reject->message).find(" 39=30 ") != std::string::npos);
+}

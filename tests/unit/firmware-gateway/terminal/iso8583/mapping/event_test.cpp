@@ -91,7 +91,8 @@ TEST_CASE("what moves nothing makes no event") {
   CHECK(told("0200", sale({{3, "300000"}})).error() == NoEvent::not_money);
   CHECK(told("0100", sale({{4, "000000000000"}})).error() == NoEvent::not_money);
   CHECK(told("0230", sale({{39, "00"}})).error() == NoEvent::not_money);
-  CHECK(told("0500", {{7, "1123110000"}, {11, "000001"}, {41, "TERM0001"}}).error() == NoEvent::reconciling);
+  CHECK(told("0510", {{7, "1123110000"}, {11, "000001"}, {41, "TERM0001"}}).error() == NoEvent::not_money);
+  CHECK(told("0500", {{7, "1123110000"}, {11, "000001"}}).error() == NoEvent::unidentified);
   CHECK(told("0220", sale({{41, ""}})).error() == NoEvent::unidentified);
   CHECK(told("0220", sale({{41, "        "}})).error() == NoEvent::unidentified);
   CHECK(told("0220", sale({{11, ""}})).error() == NoEvent::unidentified);
