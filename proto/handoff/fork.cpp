@@ -101,8 +101,17 @@ Coverage cover(const base::Hasher& hasher, const Progress& stored, const Journal
   return coverage;
 }
 
+// The stream has nothing of the gateway yet, so all that is missing was in this journal before it was salvaged, and
+// stands in it.
+bool tells_its_own_losses(const Progress& stored, const JournalView& view) {
+  if (stored.place.seq > Seq(0) || !stored.runs.empty() || stored.runs_overflowed) return false;
+  const std::vector<RunExtent> runs = view.segments.runs(view.next);
+  return std::any_of(runs.begin(), runs.end(), [](const RunExtent& run) { return run.digest_void; });
+}
+
 std::optional<Lost> lost_by(const Progress& stored, const JournalView& view, const Coverage& coverage, bool doubtful) {
-  const bool fresh = !coverage.known && !view.epoch.accepted && view.base.row == Row(0) && view.acked.row == Row(0);
+  const bool fresh = !coverage.known && !view.epoch.accepted && view.base.row == Row(0) && view.acked.row == Row(0) &&
+                     !tells_its_own_losses(stored, view);
   if (fresh) return lost_after(stored.place.seq, 0, "disk_replaced");
   if (coverage.ahead) return lost_after(stored.place.seq, 0, "restored_image");
   if (coverage.trimmed) return lost_after(stored.place.seq, *coverage.trimmed, "stream_rolled_back");

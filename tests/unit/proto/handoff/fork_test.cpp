@@ -458,6 +458,27 @@ TEST_CASE("fork: a new disk supersedes what is stored and says that nobody knows
   CHECK(start.lost == handoff::Lost{"disk_replaced", Seq(41), Seq(0)});
 }
 
+TEST_CASE("fork: a salvaged journal of which nothing was committed has told its losses itself [H-47]") {
+  GatewayBench gateway;
+  gateway.append(5);
+  const handoff::Progress nothing = foreign(gateway, {.gateway_id = "shop-1"}, 0);
+  gateway.journal.salvage(Row(3), Row(3), "lost: 3", gateway.random);
+  gateway.reset();
+  gateway.connect();
+  gateway.hear(gateway.answer(nothing));
+  CHECK(gateway.stored.at(0).start.first_row == Row(1));
+  CHECK(gateway.stored.at(0).start.supersedes == nothing.place);
+  CHECK_FALSE(gateway.stored.at(0).start.lost);
+}
+
+TEST_CASE("fork: a new disk facing an epoch of which nothing was committed may have lost it all [H-47]") {
+  GatewayBench gateway;
+  gateway.append(2);
+  gateway.connect();
+  gateway.hear(gateway.answer(foreign(gateway, {.gateway_id = "shop-1"}, 0)));
+  CHECK(gateway.stored.at(0).start.lost == handoff::Lost{"disk_replaced", Seq(1), Seq(0)});
+}
+
 TEST_CASE("fork: an accepted epoch that follows something is told in the stream, an ordinary beginning is not [H-48]") {
   GatewayBench ordinary;
   ordinary.append(1);
