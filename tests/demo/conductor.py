@@ -28,7 +28,7 @@ from ledger import audit
 from page_server import CannotServe, PageServer
 from readers import Crm, Marketing, Reader, Statement
 from receipt import receipt
-from rig import CannotStart, Rig, last_words
+from rig import NO_TAPS, CannotStart, Rig, last_words
 from scene import Scene
 from iso_tills import IsoTill
 from tills import SHOPS, CardResolver, Customers, Till
@@ -196,12 +196,13 @@ class Conductor:
         self._customers.close()
         self._heal()
         self._drain()
+        settled = self._settle() if self._options.iso8583 else True
         looked = self._audit()
         verdict = self._scene.verdict()
         self._end_parts()
         for refusal in self._scene.refusals[:5]:
             self._notes.append(f"refused: {refusal}")
-        good = (verdict.good and verdict.taps > 0 and looked is not None and looked.good and self._crashes == 0
+        good = (verdict.good and verdict.taps > 0 and looked is not None and looked.good and self._crashes == 0 and settled
                 and not self._scene.refusals)
         started = time.strftime("%Y-%m-%d %H:%M", time.localtime(self._started_ms / 1000))
         text = receipt(verdict, looked, self._notes, good, started, lasted)
@@ -237,6 +238,20 @@ class Conductor:
                 say(f"waiting for {self._scene.open_taps()} taps to reach the stream")
             self._tick()
             self._look_after_parts()
+
+    def _settle(self) -> bool:
+        """The tills tell their totals; the stream says beside each what the gateway has recorded."""
+        try:
+            told = sum(till.settle() for till in self._tills)
+        except OSError as error:
+            self._notes.append(f"settlement: {error}")
+            return False
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while len(self._scene.batches) < told and time.monotonic() < deadline:
+            self._tick()
+        balanced = sum(1 for batch in self._scene.batches if batch.get("in_balance"))
+        self._notes.append(f"{told} batches settled, {balanced} in balance")
+        return balanced == told == len(self._scene.batches)
 
     def _audit(self):
         try:
@@ -352,7 +367,7 @@ class Conductor:
     # ---- what the threads tell ----
 
     def _on_read(self, name: str, event: dict) -> None:
-        if event.get("type") != "notice":
+        if event.get("type") not in NO_TAPS:
             self._views[name].take(event, self._resolver.holder(event)[0])
         self._show_readers()
 

@@ -59,21 +59,50 @@ def advice(purchase: dict, repeat: bool) -> bytes:
     return encode("0221" if repeat else "0220", fields)
 
 
+def variable(value: str) -> bytes:
+    return packed(f"{len(value):04d}") + value.encode("ascii")
+
+
 class IsoTill(Till):
-    """A Till on a kept-open line; what it hears is put into the HTTP tills' words."""
+    """A Till on a kept-open line; what it hears is put into the HTTP tills' words. It counts what it has sold, and settles at the end."""
 
     _line: socket.socket | None = None
     _asked: str | None = None
 
+    def __init__(self, *arguments) -> None:
+        super().__init__(*arguments)
+        self._batch: dict[str, dict[str, tuple[int, int]]] = {}  # currency → sale or refund → how many, how much
+
+    def settle(self) -> int:
+        """Tells its totals, one settlement a currency, and returns how many were taken. Only when nobody is served any more."""
+        return sum(self._settle(number, currency) for number, currency in enumerate(sorted(self._batch), 1))
+
+    def _settle(self, number: int, currency: str) -> bool:
+        now = datetime.datetime.now().astimezone()
+        pairs = "".join(f"{count:03d}{minor:012d}" for count, minor in (self._batch[currency].get(kind, (0, 0)) for kind in ("sale", "refund")))
+        fields = {3: packed("920000"), 11: packed(f"{900_000 + number:06d}"), 12: packed(f"{now:%H%M%S}"), 13: packed(f"{now:%m%d}"),
+                  24: packed("0010"), 41: text(self.shop.terminal_id, 8), 42: text(self.shop.merchant_id, 15),
+                  50: text(CURRENCY_NUMBERS[currency], 3), 63: variable(pairs)}
+        return response_code(self._exchange(encode("0500", fields))) == "00"
+
+    def _count(self, body: dict) -> None:
+        if body["outcome"] != "approved":
+            return
+        count, minor = self._batch.setdefault(body["currency"], {}).get(body["type"], (0, 0))
+        self._batch[body["currency"]][body["type"]] = (count + 1, minor + body["amount_minor"])
+
     def _ask(self, body: dict) -> tuple[int, float, dict]:
         repeat, self._asked = self._asked == body["terminal_ref"], body["terminal_ref"]
+        code = response_code(self._exchange(advice(body, repeat)))
+        if code == "00":
+            self._count(body)
+        return STATUS.get(code, 400), AGAIN_SECONDS[1], {"seq": None, "duplicate": False, "error": {"code": code, "message": "by ISO 8583"}}
+
+    def _exchange(self, message: bytes) -> bytes:
         if self._line is None:
             self._line = socket.create_connection(self._address, ANSWER_SECONDS)
-        message = TPDU + advice(body, repeat)
-        self._line.sendall(struct.pack(">H", len(message)) + message)
-        answer = self._receive(struct.unpack(">H", self._receive(2))[0])
-        code = response_code(answer[len(TPDU):])
-        return STATUS.get(code, 400), AGAIN_SECONDS[1], {"seq": None, "duplicate": False, "error": {"code": code, "message": "by ISO 8583"}}
+        self._line.sendall(struct.pack(">H", len(TPDU) + len(message)) + TPDU + message)
+        return self._receive(struct.unpack(">H", self._receive(2))[0])[len(TPDU):]
 
     def _receive(self, count: int) -> bytes:
         data = b""

@@ -142,6 +142,9 @@ dialect = "pos-bcd-tpdu"
 """
 
 
+NO_TAPS = ("notice", "batch_total")  # types of what nobody has tapped
+
+
 def find_broker() -> str:
     found = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
     if not found:
@@ -248,7 +251,7 @@ class Rig:
         connection = sqlite3.connect(f"file:{self.folder}/stream.db?mode=ro", uri=True, timeout=5)
         try:
             rows = connection.execute("SELECT gateway_id, epoch, seq, type, value FROM events ORDER BY position")
-            return [(gateway, epoch, seq, None if kind == "notice" else _key(value)) for gateway, epoch, seq, kind, value in rows]
+            return [(gateway, epoch, seq, None if kind in NO_TAPS else _key(value)) for gateway, epoch, seq, kind, value in rows]
         finally:
             connection.close()
 
@@ -261,7 +264,7 @@ class Rig:
         # Between partitions there is no order; within an epoch there is one to be shown for each terminal, and a gap is a gap.
         events.sort(key=lambda event: (event["gateway_id"], event.get("epoch", ""), event.get("seq") or 0))
         return [(event["gateway_id"], event.get("epoch", ""), event.get("seq"),
-                 None if event["type"] == "notice" else (event["terminal_id"], event["terminal_ref"])) for event in events]
+                 None if event["type"] in NO_TAPS else (event["terminal_id"], event["terminal_ref"])) for event in events]
 
     def stop(self) -> list[str]:
         """Ends every part; names those that did not heed SIGTERM."""

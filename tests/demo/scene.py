@@ -33,6 +33,7 @@ class Scene:
         self._gateway: dict = {}
         self._calm = True
         self.refusals: list[str] = []
+        self.batches: list[dict] = []  # settlements, as the stream shows them
 
     # ---- the tills ----
 
@@ -80,7 +81,9 @@ class Scene:
             now = time.monotonic()
             self._head += 1
             tap = None
-            if event.get("type") != "notice":
+            if event.get("type") == "batch_total":
+                self.batches.append(event)
+            elif event.get("type") != "notice":
                 tap = self._ledger.streamed((event["terminal_id"], event["terminal_ref"]), position, now)
             self._events.appendleft(self._row(self._head, event, tap))
             changes = {"events": list(self._events), "head": self._head, "queue": self._queue(), "totals": self._totals()}

@@ -131,6 +131,9 @@ def test_demo_ends_by_itself_and_heals_what_a_switch_left_cut(demo, how):
     assert status == 0
     assert int(figures["taps"]) >= 2 and (figures["lost"], figures["doubled"]) == ("0", "0")
     assert figures["stream, read on its own"] == "agrees"
+    if how == ["--iso8583"]:
+        settled, balanced = re.search(r"(\d+) batches settled, (\d+) in balance", it.log.read_text()).groups()
+        assert int(settled) == int(balanced) >= 1
     assert it.left_behind() == []
 
 
