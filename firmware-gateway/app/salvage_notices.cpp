@@ -28,10 +28,12 @@ ingest::NoticeDetails details_of(const journal::Loss& loss) {
 
 // From now on everything is in the window again; of what was stored before nobody can promise it.
 ingest::NoticeDetails details_of(const journal::Forgotten& forgotten) {
-  return {{"reason", "journal_damaged"},
-          {"window_seconds", "0"},
-          {"events_forgotten", fmt::format("{}", forgotten.rows)},
-          {"set_aside", forgotten.set_aside}};
+  ingest::NoticeDetails details{{"reason", "journal_damaged"},
+                                {"window_seconds", "0"},
+                                {"events_forgotten", fmt::format("{}", forgotten.rows)},
+                                {"set_aside", forgotten.set_aside}};
+  if (forgotten.more) details["more_forgotten"] = "unknown";
+  return details;
 }
 
 template <class Told>

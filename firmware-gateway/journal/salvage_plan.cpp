@@ -27,12 +27,11 @@ class Layout {
     }
   }
 
+  // Whether the stream has its rows or not: their repeats come as new events. More may be in the stream than the mark
+  // on disk says.
   void hole(Row first, Row last, bool perhaps_trimmed = false) {
-    if (old_.acked && first <= old_.acked->row) {
-      // The stream has them.
-      plan_.forgotten += std::min(last, old_.acked->row) - first + 1;
-      first = old_.acked->row.next();
-    }
+    plan_.forgotten += last - first + 1;
+    if (old_.acked && first <= old_.acked->row) first = old_.acked->row.next();
     if (first > last) return;
     notice(first, last, perhaps_trimmed);
     name({last, last});
@@ -44,13 +43,15 @@ class Layout {
       plan_.forgotten += old_.acked->row - first + 1;
       first = old_.acked->row.next();
     }
+    forgotten_open_ = true;
     notice(first, std::nullopt, false);
     name_own();
   }
 
   void tell_forgotten() {
-    if (plan_.forgotten == 0) return;
-    plan_.steps.emplace_back(ForgottenStep{{plan_.forgotten, std::string(set_aside_), found_at_}, next_});
+    if (plan_.forgotten == 0 && !forgotten_open_) return;
+    plan_.steps.emplace_back(
+        ForgottenStep{{plan_.forgotten, forgotten_open_, std::string(set_aside_), found_at_}, next_});
     name_own();
   }
 
@@ -146,6 +147,7 @@ class Layout {
   std::vector<handoff::Answered> answered_;
   std::uint64_t orphans_ = 0;
   std::uint64_t own_notices_ = 0;
+  bool forgotten_open_ = false;
   Row next_{1};
   Row acked_;
 };

@@ -50,10 +50,11 @@ struct Loss {
   bool perhaps_trimmed = false;
 };
 
-// Rows that were stored and told, and whose repeats come as new events: they are gone though the stream has them, or
-// what their repeats would be recognised by could not be computed anew.
+// Rows that were stored and told, and whose repeats come as new events: they are gone, whether the stream has them or
+// not, or what their repeats would be recognised by could not be computed anew.
 struct Forgotten {
   std::uint64_t rows = 0;  // at most: some may have been trimmed before, where the catalog does not say it
+  bool more = false;       // and nobody knows how many more: where the journal ended is unknown
   std::string set_aside;
   base::UtcTime found_at;
 };

@@ -395,15 +395,16 @@ TEST_CASE("damage: without the tree's inner pages, rows are found page by page")
   check_goes_on(fixture);
 }
 
-TEST_CASE("damage: of a zeroed file one notice is left, and intake goes on") {
+TEST_CASE("damage: of a zeroed file it is left that all is lost and no repeat is known, and intake goes on") {
   SqliteFixture fixture;
   fill(fixture, 500);
   overwrite(fixture.file(), 0, base::Bytes(fs::file_size(fixture.file()), '\0'));
   fixture.reopen();
   REQUIRE(fixture.journal().salvaged().has_value());
   const auto rows = read_all(fixture.journal());
-  REQUIRE(rows.size() == 1);
+  REQUIRE(rows.size() == 2);
   CHECK(rows[0].record == kNotice);
+  CHECK(rows[1].record == kForgottenNotice);
   check_goes_on(fixture);
 }
 
@@ -413,8 +414,9 @@ TEST_CASE("damage: an emptied file, and one that is gone beside its log, are los
     fill(fixture, 100);
     fs::resize_file(fixture.file(), 0);
     fixture.reopen();
-    REQUIRE(read_all(fixture.journal()).size() == 1);
+    REQUIRE(read_all(fixture.journal()).size() == 2);
     CHECK(read_all(fixture.journal())[0].record == kNotice);
+    CHECK(read_all(fixture.journal())[1].record == kForgottenNotice);
   }
   SUBCASE("gone") {
     SqliteFixture fixture;
@@ -422,8 +424,9 @@ TEST_CASE("damage: an emptied file, and one that is gone beside its log, are los
     fs::remove(fixture.file());
     std::ofstream(fixture.file().string() + "-wal") << "";
     fixture.reopen();
-    REQUIRE(read_all(fixture.journal()).size() == 1);
+    REQUIRE(read_all(fixture.journal()).size() == 2);
     CHECK(read_all(fixture.journal())[0].record == kNotice);
+    CHECK(read_all(fixture.journal())[1].record == kForgottenNotice);
   }
 }
 
@@ -611,6 +614,7 @@ TEST_CASE("damage: any one page of the file overwritten loses nothing silently")
     std::set<std::uint64_t> seen;
     std::uint64_t notices = 0;
     for (const auto& row : read_all(fixture.journal())) {
+      if (row.record == kForgottenNotice) continue;
       if (row.record == kNotice) {
         ++notices;
         continue;

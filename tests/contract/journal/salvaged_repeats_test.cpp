@@ -106,15 +106,20 @@ TEST_CASE("salvaged repeats: whatever pages are lost, a kept event is known, and
         CAPTURE(n);
         if (stored.contains(n)) {
           CHECK(is_known(fixture, n));
-        } else if (!told_as_lost(fixture, n)) {
-          CHECK(n <= acked);
-          ++forgotten;
+          continue;
         }
+        ++forgotten;
+        CHECK((n <= acked || told_as_lost(fixture, n)));
       }
-      CHECK(fixture.journal().salvaged()->forgotten == forgotten);
-      CHECK(notices(fixture) == (forgotten > 0 ? 1 : 0));
-      CHECK(fixture.forgotten().size() == (forgotten > 0 ? 1 : 0));
-      if (forgotten > 0) CHECK(fixture.forgotten().back().rows == forgotten);
+      // Whether the stream has them or not, which the mark on disk knows only in part: their repeats are new events.
+      const bool open_end = std::ranges::any_of(fixture.losses(), [](const journal::Loss& loss) { return !loss.last; });
+      const bool any = forgotten > 0 || open_end;
+      CHECK(notices(fixture) == (any ? 1 : 0));
+      REQUIRE(fixture.forgotten().size() == (any ? 1 : 0));
+      if (!any) continue;
+      const journal::Forgotten& told = fixture.forgotten().back();
+      CHECK(told.rows == fixture.journal().salvaged()->forgotten);
+      CHECK((told.more ? told.rows <= forgotten : told.rows == forgotten));
     }
   }
 }
@@ -150,8 +155,9 @@ TEST_CASE("salvaged repeats: with the key's copy gone, too, or another journal's
         CHECK(is_known(fixture, n));
         if (n % 50 == 0) ++marked;
       }
-      // What was made with the old key looks different in a repeat.
-      CHECK(fixture.journal().salvaged()->forgotten == marked);
+      // What was made with the old key looks different in a repeat, and what is gone cannot be compared.
+      const std::uint64_t gone = kRows - stored.size();
+      CHECK(fixture.journal().salvaged()->forgotten == marked + gone);
       CHECK(notices(fixture) == 1);
       // From now on that is the key, and its copy.
       const auto new_key = fixture.journal().hash_key();
