@@ -679,7 +679,7 @@ def test_metrics_are_prometheus_text_with_every_refusal_and_the_times_of_the_way
         assert line.answer()["status"] == 413
     expected = {"invalid_json": 2, "invalid_field": 1, "invalid_protobuf": 1, "card_number_refused": 1, "conflicting_duplicate": 2,
                 "unsupported_media_type": 1, "not_found": 1, "method_not_allowed": 1, "too_large": 1, "busy": 0, "storage": 0,
-                "unknown_terminal": 0}
+                "unknown_terminal": 0, "invalid_message": 0}
     prefix = "tillstream_gateway_"
     families = wire.parse_metrics(r.get(gateway.admin_port, "/metrics")[1])
     assert all(family.startswith(prefix) for family in families)
