@@ -241,17 +241,13 @@ class Conductor:
 
     def _settle(self) -> bool:
         """The tills tell their totals; the stream says beside each what the gateway has recorded."""
-        try:
-            told = sum(till.settle() for till in self._tills)
-        except OSError as error:
-            self._notes.append(f"settlement: {error}")
-            return False
+        told = sum(till.settle() for till in self._tills)
         deadline = time.monotonic() + DRAIN_SECONDS
         while len(self._scene.batches) < told and time.monotonic() < deadline:
             self._tick()
         balanced = sum(1 for batch in self._scene.batches if batch.get("in_balance"))
         self._notes.append(f"{told} batches settled, {balanced} in balance")
-        return balanced == told == len(self._scene.batches)
+        return balanced == told == len(self._scene.batches) == sum(till.batches for till in self._tills)
 
     def _audit(self):
         try:

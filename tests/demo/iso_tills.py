@@ -4,11 +4,13 @@ from __future__ import annotations
 import datetime
 import socket
 import struct
+import time
 
 from tills import AGAIN_SECONDS, ANSWER_SECONDS, Till
 
 TPDU = bytes.fromhex("6000108001")  # to the host 0010, from the terminals' network 8001
 CURRENCY_NUMBERS = {"EUR": "978", "CHF": "756", "CZK": "203", "JPY": "392"}
+SETTLE_SECONDS = 30.0
 STATUS = {"00": 201, "96": 503, "91": 503}  # as the HTTP tills would see it
 
 
@@ -73,6 +75,10 @@ class IsoTill(Till):
         super().__init__(*arguments)
         self._batch: dict[str, dict[str, tuple[int, int]]] = {}  # currency → sale or refund → how many, how much
 
+    @property
+    def batches(self) -> int:
+        return len(self._batch)
+
     def settle(self) -> int:
         """Tells its totals, one settlement a currency, and returns how many were taken. Only when nobody is served any more."""
         return sum(self._settle(number, currency) for number, currency in enumerate(sorted(self._batch), 1))
@@ -83,7 +89,17 @@ class IsoTill(Till):
         fields = {3: packed("920000"), 11: packed(f"{900_000 + number:06d}"), 12: packed(f"{now:%H%M%S}"), 13: packed(f"{now:%m%d}"),
                   24: packed("0010"), 41: text(self.shop.terminal_id, 8), 42: text(self.shop.merchant_id, 15),
                   50: text(CURRENCY_NUMBERS[currency], 3), 63: variable(pairs)}
-        return response_code(self._exchange(encode("0500", fields))) == "00"
+        deadline = time.monotonic() + SETTLE_SECONDS
+        mti = "0500"
+        while time.monotonic() < deadline:
+            try:
+                if response_code(self._exchange(encode(mti, fields))) == "00":
+                    return True
+            except OSError:  # the gateway was killed since: the line is a dead one
+                self._hang_up()
+            mti = "0501"
+            time.sleep(AGAIN_SECONDS[0])
+        return False
 
     def _count(self, body: dict) -> None:
         if body["outcome"] != "approved":
