@@ -214,16 +214,6 @@ class Reader {
     return parse_hour(text).value_or(fallback);
   }
 
-  // The door that has this address already, if one has.
-  [[nodiscard]] std::string_view door_at(const platform::ListenAddress& address) const {
-    const auto everywhere = [](std::string_view host) { return host == "0.0.0.0" || host == "::"; };
-    for (const auto& [door, taken] : doors_) {
-      const bool meets = taken.host == address.host || everywhere(taken.host) || everywhere(address.host);
-      if (address.port != 0 && taken.port == address.port && meets) return door;
-    }
-    return {};
-  }
-
   [[nodiscard]] Listen read_listen(SettingsTable table, const std::string& door, std::string_view fallback) {
     Listen listen{.address = table.text("listen", fallback), .tls = read_tls(table, warnings_)};
     const bool allow_plaintext = table.boolean("allow_plaintext", false);
@@ -236,11 +226,8 @@ class Reader {
           fmt::format("is \"{}\", which other machines can reach; needed: tls = {{ certificate = …, key = … }}, or "
                       "allow_plaintext = true",
                       listen.address));
-    } else if (const auto other = door_at(*address); !other.empty()) {
-      table.error("listen", fmt::format("is \"{}\", where {} listens already; allowed: an address of its own",
-                                        listen.address, other));
-    } else {
-      doors_.emplace_back(door, *address);
+    } else if (auto problem = doors_.take(door, *address)) {
+      table.error("listen", fmt::format("is \"{}\", {}", listen.address, *problem));
     }
     return listen;
   }
@@ -359,7 +346,7 @@ class Reader {
 
   const Needs& needs_;
   std::vector<std::string>& warnings_;
-  std::vector<std::pair<std::string, platform::ListenAddress>> doors_;  // read so far
+  Doors doors_;
 };
 
 Reading read(platform::Settings settings, const Needs& needs) {

@@ -81,4 +81,15 @@ void mask_card_data(std::vector<platform::SettingsError>& errors, std::vector<st
   for (auto& warning : warnings) mask(warning);
 }
 
+std::optional<std::string> Doors::take(std::string name, const platform::ListenAddress& address) {
+  const auto everywhere = [](std::string_view host) { return host == "0.0.0.0" || host == "::"; };
+  for (const auto& [other, taken] : taken_) {
+    const bool meets = taken.host == address.host || everywhere(taken.host) || everywhere(address.host);
+    if (address.port != 0 && taken.port == address.port && meets)
+      return fmt::format("where {} listens already; allowed: an address of its own", other);
+  }
+  taken_.emplace_back(std::move(name), address);
+  return std::nullopt;
+}
+
 }  // namespace config

@@ -4,8 +4,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "proto/platform/listen_address.hpp"
 #include "proto/platform/log.hpp"
 #include "proto/platform/settings.hpp"
 
@@ -24,6 +26,16 @@ struct Listen {
   std::optional<Tls> tls;
 
   friend bool operator==(const Listen&, const Listen&) = default;
+};
+
+// What listens where, as far as it has been read: no two doors at one address.
+class Doors {
+ public:
+  // Why `name` cannot listen there: another door does. Otherwise it is taken from now on.
+  [[nodiscard]] std::optional<std::string> take(std::string name, const platform::ListenAddress& address);
+
+ private:
+  std::vector<std::pair<std::string, platform::ListenAddress>> taken_;
 };
 
 struct Log {

@@ -146,19 +146,13 @@ class Reader {
     if (text.empty()) return;
     const auto address = platform::parse_listen_address(text);
     if (!address) return table.error(key, address.error());
-    const auto everywhere = [](std::string_view host) { return host == "0.0.0.0" || host == "::"; };
-    for (const auto& [other, taken] : doors_) {
-      const bool meets = taken.host == address->host || everywhere(taken.host) || everywhere(address->host);
-      if (address->port != 0 && taken.port == address->port && meets)
-        return table.error(
-            key, fmt::format("is \"{}\", where {} listens already; allowed: an address of its own", text, other));
-    }
-    doors_.emplace_back(door, *address);
+    if (const auto problem = doors_.take(door, *address))
+      table.error(key, fmt::format("is \"{}\", {}", text, *problem));
   }
 
   const FindDialect& dialect_;
   std::vector<std::string>& warnings_;
-  std::vector<std::pair<std::string, platform::ListenAddress>> doors_;
+  Doors doors_;
 };
 
 TapReading read(platform::Settings settings, const FindDialect& dialect) {
