@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cloud-bridge/adapters/rdkafka/client.hpp"
 #include "cloud-bridge/stream/stream.hpp"
@@ -67,6 +68,7 @@ class Producer {
   void poll();
 
  private:
+  void learn_topics(Milliseconds limit);
   explicit Producer(const ProducerSettings& settings) : settings_(settings) {}
   [[nodiscard]] Ended failed(std::string_view what, const Error& error, std::chrono::steady_clock::time_point begun);
   [[nodiscard]] Ended failed(std::string_view what, rd_kafka_resp_err_t code, const char* words,
@@ -74,7 +76,8 @@ class Producer {
 
   ProducerSettings settings_;
   Line line_;
-  Handle client_;  // behind line_: its threads write there
+  Handle client_;             // behind line_: its threads write there
+  std::vector<Topic> known_;  // held, so that what is known of them stays known
 };
 
 }  // namespace kafka

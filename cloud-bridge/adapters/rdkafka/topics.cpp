@@ -7,13 +7,15 @@
 #include <array>
 #include <chrono>
 #include <memory>
+#include <set>
 #include <thread>
+
+#include "cloud-bridge/adapters/rdkafka/topic_consumer.hpp"
 
 namespace kafka {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using Topic = std::unique_ptr<rd_kafka_topic_t, Destroy<rd_kafka_topic_destroy>>;
 using Resource = std::unique_ptr<rd_kafka_ConfigResource_t, Destroy<rd_kafka_ConfigResource_destroy>>;
 using NewTopic = std::unique_ptr<rd_kafka_NewTopic_t, Destroy<rd_kafka_NewTopic_destroy>>;
 using Options = std::unique_ptr<rd_kafka_AdminOptions_t, Destroy<rd_kafka_AdminOptions_destroy>>;
