@@ -31,6 +31,11 @@ void add_topics(CLI::App& topics, Arguments& arguments) {
       ->check(CLI::Range(1, 256))
       ->needs(create)
       ->capture_default_str();
+  topics
+      .add_flag("--accept-repeats", arguments.accept_repeats,
+                "make a progress topic also beside an events topic that holds records: what the gateways still keep is "
+                "published again, marked possible_repeat")
+      ->needs(create);
   topics.add_option("--events-partitions", arguments.counts.events_partitions, "of an events topic that is made")
       ->check(CLI::Range(1, 10'000))
       ->needs(create)
@@ -42,9 +47,10 @@ void add_topics(CLI::App& topics, Arguments& arguments) {
 }
 
 constexpr std::array<std::string_view, 6> words = {"run", "check", "tail", "status", "release", "topics"};
-constexpr std::array<std::string_view, 10> flags = {
-    "--config", "--from",  "--follow",      "--help",       "--version",
-    "--create", "--check", "--replication", "--partitions", "--events-partitions"};
+constexpr std::array<std::string_view, 11> flags = {
+    "--config",        "--from",  "--follow",      "--help",       "--version",
+    "--create",        "--check", "--replication", "--partitions", "--events-partitions",
+    "--accept-repeats"};
 constexpr std::array<std::string_view, 5> flags_with_value = {"--config", "--from", "--replication", "--partitions",
                                                               "--events-partitions"};
 

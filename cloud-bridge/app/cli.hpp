@@ -25,6 +25,7 @@ struct Arguments {
   std::string gateway_id;           // release
   bool create = false;              // topics: make what is missing, then check; else check only
   bool check_only = false;          // topics: said for its own sake
+  bool accept_repeats = false;      // topics --create: a new progress topic also beside events
   stream::TopicCounts counts = {};  // topics --create
 };
 

@@ -109,7 +109,9 @@ int topics(const Arguments& arguments, const config::Config& config) {
   if (config.stream_kind != "kafka") return fail("the stream of this configuration is not Kafka: it has no topics");
   const auto settings = topics_settings(config);
   if (arguments.create) {
-    const auto done = kafka::create_topics(settings, stream::plan_topics(settings.names, arguments.counts));
+    const auto done =
+        kafka::create_topics(settings, stream::plan_topics(settings.names, arguments.counts),
+                             arguments.accept_repeats ? kafka::Repeats::accepted : kafka::Repeats::refused);
     if (!done) return fail(done.error());
     for (const std::string& line : *done) fmt::print("{}\n", line);
   }

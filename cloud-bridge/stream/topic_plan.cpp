@@ -96,10 +96,14 @@ void find_size_problem(std::vector<std::string>& problems, TopicRole role, const
       name, batch_bytes_max(topic), least));
 }
 
-void find_topic_problems(std::vector<std::string>& problems, TopicRole role, const std::string& name,
-                         const SeenTopic& topic) {
+void find_topic_problems(std::vector<std::string>& problems, TopicRole role, const TopicNames& names,
+                         const SeenTopics& seen) {
+  const std::string& name = name_of(names, role);
+  const SeenTopic& topic = seen.of(role);
   if (!topic.error.empty()) {
     problems.push_back(fmt::format("topic {}: {}", name, topic.error));
+  } else if (!topic.exists && role == TopicRole::progress && !seen.repeat_risk.empty()) {
+    problems.push_back(tell_repeat_risk(names, seen));
   } else if (!topic.exists) {
     problems.push_back(fmt::format("topic {} is missing; tillstream-bridge topics --create makes it", name));
   } else {
@@ -114,10 +118,13 @@ void find_topic_problems(std::vector<std::string>& problems, TopicRole role, con
   }
 }
 
-void find_layout_problems(std::vector<std::string>& problems, const std::string& name, const SeenTopics& seen) {
+void find_layout_problems(std::vector<std::string>& problems, const TopicNames& names, const SeenTopics& seen) {
+  const std::string& name = names.progress;
   const SeenTopic& topic = seen.progress;
   if (!topic.exists || !topic.error.empty()) return;
-  if (!seen.recorded_partitions) {
+  if (!seen.repeat_risk.empty()) {
+    problems.push_back(tell_repeat_risk(names, seen));
+  } else if (!seen.recorded_partitions) {
     problems.push_back(fmt::format(
         "topic {} does not say with how many partitions it was made; tillstream-bridge topics --create writes that "
         "into a new one",
@@ -175,13 +182,21 @@ SeenTopic& SeenTopics::of(TopicRole role) { return const_cast<SeenTopic&>(std::a
 
 std::vector<std::string> find_problems_of_topics(const TopicNames& names, const SeenTopics& seen) {
   std::vector<std::string> problems;
-  for (const TopicRole role : kRoles) find_topic_problems(problems, role, name_of(names, role), seen.of(role));
+  for (const TopicRole role : kRoles) find_topic_problems(problems, role, names, seen);
   return problems;
+}
+
+std::string tell_repeat_risk(const TopicNames& names, const SeenTopics& seen) {
+  if (seen.repeat_risk.empty()) return {};
+  return fmt::format(
+      "topic {} {}, and {}: on a new one the gateways publish again all that they still keep, marked possible_repeat. "
+      "Bring the old one back, or accept that: tillstream-bridge topics --create --accept-repeats",
+      names.progress, seen.progress.exists ? "was never written to" : "is missing", seen.repeat_risk);
 }
 
 std::vector<std::string> find_problems(const TopicNames& names, const SeenTopics& seen) {
   std::vector<std::string> problems = find_problems_of_topics(names, seen);
-  find_layout_problems(problems, names.progress, seen);
+  find_layout_problems(problems, names, seen);
   return problems;
 }
 

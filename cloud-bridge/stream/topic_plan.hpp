@@ -56,6 +56,9 @@ struct SeenTopics {
   SeenTopic progress;
   SeenTopic dead_letters;
   std::optional<std::uint32_t> recorded_partitions;  // P, as the progress topic itself says
+  // Why it would not be harmless to begin with a new progress topic: the events topic holds records, or cannot be read.
+  // Empty: it is, or there is progress already.
+  std::string repeat_risk;
 
   [[nodiscard]] SeenTopic& of(TopicRole role);
   [[nodiscard]] const SeenTopic& of(TopicRole role) const;
@@ -63,7 +66,9 @@ struct SeenTopics {
 
 // What keeps a bridge from running on these topics, one a line, each with its remedy. Empty: nothing.
 [[nodiscard]] std::vector<std::string> find_problems(const TopicNames& names, const SeenTopics& seen);
-// The same of one topic after the other, without what the progress topic says of itself.
+// Why a new progress topic must not be made without a word, and the remedy. Empty: it may be.
+[[nodiscard]] std::string tell_repeat_risk(const TopicNames& names, const SeenTopics& seen);
+// As find_problems, of one topic after the other, without what the progress topic says of itself.
 [[nodiscard]] std::vector<std::string> find_problems_of_topics(const TopicNames& names, const SeenTopics& seen);
 // Why topics may take nothing although they are made well; it passes when brokers come back.
 [[nodiscard]] std::vector<std::string> find_troubles(const TopicNames& names, const SeenTopics& seen);

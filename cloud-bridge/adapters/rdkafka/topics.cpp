@@ -26,6 +26,7 @@ constexpr std::string_view kCheckKey = "#check";
 constexpr const char* kAskersGroup = "tillstream-topics";
 constexpr Milliseconds settling_pause{50};
 constexpr Milliseconds question_slice{2'000};
+constexpr Milliseconds question_wait{100};
 constexpr Milliseconds flush_slice{100};
 
 const std::string& name_of(const stream::TopicNames& names, stream::TopicRole role) {
@@ -272,6 +273,40 @@ std::expected<bool, std::string> is_untouched(rd_kafka_t* client, const std::str
   return true;
 }
 
+// Whether a reader of committed data would find a record, or retention has removed some.
+std::expected<bool, std::string> holds_records(const TopicsSettings& settings, const std::string& topic) {
+  const auto consumer = TopicConsumer::make(
+      {.properties = settings.properties, .topic = topic, .fetch_wait = question_wait, .limit = settings.limit});
+  if (!consumer) return std::unexpected(consumer.error());
+  const auto partitions = (*consumer)->count_partitions();
+  if (!partitions) return std::unexpected(partitions.error());
+  const auto beginnings = (*consumer)->find(Edge::beginning, *partitions);
+  if (!beginnings) return std::unexpected(beginnings.error());
+  if (std::ranges::any_of(*beginnings, [](const auto& one) { return one.second > 0; })) return true;
+  if (auto assigned = (*consumer)->assign(*beginnings); !assigned) return std::unexpected(assigned.error());
+  std::set<std::int32_t> ended;
+  for (const auto until = Clock::now() + settings.limit; Clock::now() < until;) {
+    const Polled polled = (*consumer)->poll(question_wait);
+    if (std::holds_alternative<Fetched>(polled)) return true;
+    if (const auto* failed = std::get_if<PollFailed>(&polled)) return std::unexpected(failed->reason);
+    if (const auto* end = std::get_if<EndReached>(&polled)) ended.insert(end->partition);
+    if (ended.size() == static_cast<std::size_t>(*partitions)) return false;
+  }
+  return std::unexpected(describe("topic " + topic, RD_KAFKA_RESP_ERR__TIMED_OUT));
+}
+
+// What it would be to begin with a new progress topic beside this events topic.
+std::string find_repeat_risk(const TopicsSettings& settings, const stream::SeenTopic& events) {
+  const auto cannot_see = [&](const std::string& why) {
+    return fmt::format("whether topic {} holds records cannot be seen ({})", settings.names.events, why);
+  };
+  if (!events.error.empty()) return cannot_see(events.error);
+  if (!events.exists) return {};
+  const auto held = holds_records(settings, settings.names.events);
+  if (!held) return cannot_see(held.error());
+  return *held ? fmt::format("topic {} holds records, or has held some", settings.names.events) : std::string();
+}
+
 std::expected<bool, std::string> create(rd_kafka_t* client, const stream::TopicPlan& plan, Milliseconds limit) {
   std::array<char, 256> why{};
   const NewTopic topic(rd_kafka_NewTopic_new(plan.name.c_str(), static_cast<int>(plan.partitions),
@@ -405,13 +440,21 @@ std::expected<stream::SeenTopics, std::string> inspect_topics(const TopicsSettin
   rd_kafka_t* const client = asker->client.get();
   auto seen = ask_topics(*asker, settings);
   if (!seen) return std::unexpected(asker->line->explain(seen.error()));
-  if (!seen->progress.exists) return seen;
+  if (!seen->progress.exists) {
+    if (seen->progress.error.empty()) seen->repeat_risk = find_repeat_risk(settings, seen->events);
+    return seen;
+  }
   auto layout = ask_layout(client, settings.names.progress, settings.limit);
   if (!layout && !is_a_right(layout.error().code)) return std::unexpected(asker->line->explain(layout.error().text));
   if (!layout) {
     seen->progress.error = "no right to read it: grant Read on it";
   } else {
     seen->recorded_partitions = *layout;
+  }
+  if (!seen->recorded_partitions && seen->progress.error.empty()) {
+    const auto untouched = is_untouched(client, settings.names.progress, seen->progress.partitions, settings.limit);
+    if (!untouched) return std::unexpected(asker->line->explain(untouched.error()));
+    if (*untouched) seen->repeat_risk = find_repeat_risk(settings, seen->events);
   }
   return seen;
 }
@@ -436,7 +479,14 @@ std::expected<std::vector<std::string>, std::string> find_missing_rights(const T
 }
 
 std::expected<std::vector<std::string>, std::string> create_topics(const TopicsSettings& settings,
-                                                                   const std::vector<stream::TopicPlan>& plans) {
+                                                                   const std::vector<stream::TopicPlan>& plans,
+                                                                   Repeats repeats) {
+  if (repeats == Repeats::refused) {
+    const auto seen = inspect_topics(settings);
+    if (!seen) return std::unexpected(seen.error());
+    if (auto risk = stream::tell_repeat_risk(settings.names, *seen); !risk.empty())
+      return std::unexpected(std::move(risk));
+  }
   const auto asker = make_asker(settings.properties, kAskersGroup);
   if (!asker) return std::unexpected(asker.error());
   rd_kafka_t* const client = asker->client.get();

@@ -31,9 +31,12 @@ struct TopicsSettings {
 // that puts one record into each topic and is aborted, so that no reader of committed data sees it. The error as above.
 [[nodiscard]] std::expected<std::vector<std::string>, std::string> find_missing_rights(const TopicsSettings& settings);
 
+// Of a progress topic that is new beside an events topic that is not: refused, or taken into account.
+enum class Repeats : bool { refused, accepted };
+
 // Makes what is missing, and leaves what is there as it is; a progress topic that is made here is told its partitions.
-// Returns what was done, in words.
+// Returns what was done, in words. Refused before anything is made when repeats are a risk and not accepted.
 [[nodiscard]] std::expected<std::vector<std::string>, std::string> create_topics(
-    const TopicsSettings& settings, const std::vector<stream::TopicPlan>& plans);
+    const TopicsSettings& settings, const std::vector<stream::TopicPlan>& plans, Repeats repeats);
 
 }  // namespace kafka

@@ -84,6 +84,22 @@ TEST_CASE("topics: a missing topic is named with its remedy") {
   }
 }
 
+TEST_CASE("topics: no progress beside events is told with what follows from it, whether or not the topic is there") {
+  auto seen = as_planned();
+  seen.progress = {};
+  seen.recorded_partitions.reset();
+  CHECK(stream::tell_repeat_risk(names, seen).empty());
+  seen.repeat_risk = "topic e holds records";
+  for (const std::string_view what : {"topic p is missing", "topic p was never written to"}) {
+    const auto problems = stream::find_problems(names, seen);
+    REQUIRE(problems == std::vector{stream::tell_repeat_risk(names, seen)});
+    CHECK(says(problems, what));
+    CHECK(says(problems, "topic e holds records"));
+    CHECK(says(problems, "topics --create --accept-repeats"));
+    seen.progress = as_planned().progress;
+  }
+}
+
 TEST_CASE("topics: cleaning that would lose something is refused") {
   for (const char* policy : {"delete", "compact,delete"}) {
     auto seen = as_planned();
