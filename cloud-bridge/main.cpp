@@ -32,10 +32,6 @@ void leave_at_last(int status) {
 int run(const app::Arguments& arguments, const config::Config& config) {
   app::configure_log(config);
   if (const std::string problem = platform::harden_process(); !problem.empty()) platform::log::warn("{}", problem);
-  if (const auto problem = app::find_stream_problem(config)) {
-    platform::log::error("{}", *problem);
-    return app::exit_bad_config;
-  }
   app::Process process(config, arguments.config);
   if (const auto started = process.start(); !started) {
     platform::log::error("{}", started.error());
@@ -51,7 +47,7 @@ int dispatch(const app::Arguments& arguments, const config::Config& config) {
     case app::Command::run:
       return run(arguments, config);
     case app::Command::check:
-      return app::check(config);
+      return app::check();
     case app::Command::tail:
       return app::tail(arguments, config);
     case app::Command::status:
@@ -70,7 +66,7 @@ int main(int argc, char** argv) {
   try {
     const app::ParsedArguments parsed = app::parse_arguments(argc, argv);
     if (!parsed.arguments) return parsed.exit_status;
-    const auto config = config::load(parsed.arguments->config);
+    const auto config = config::load(parsed.arguments->config, app::find_property_problems);
     if (config) {
       const int status = dispatch(*parsed.arguments, *config);
       if (status != app::exit_done || platform::output_written()) return status;

@@ -9,11 +9,8 @@
 
 namespace app {
 
-// Why a stream cannot be made from this configuration, whatever is there to connect to: a property that librdkafka does
-// not know, a file that it cannot read.
-[[nodiscard]] std::optional<std::string> find_stream_problem(const config::Config& config);
-// What the configuration's own check leaves: the token's content, and the above.
-[[nodiscard]] int check(const config::Config& config);
+// The configuration has been read, and was fine.
+[[nodiscard]] int check();
 [[nodiscard]] int tail(const Arguments& arguments, const config::Config& config);
 // Prints the running bridge's status; exit_failed when it cannot be reached or is not healthy.
 [[nodiscard]] int print_status(const config::Config& config);

@@ -234,7 +234,7 @@ void Process::beat() {
 
 // What can change while running does; what cannot is named.
 void Process::reload() {
-  auto fresh = config::load(config_path_);
+  auto fresh = config::load(config_path_, find_property_problems);
   if (!fresh) {
     for (const auto& error : fresh.error()) platform::log::error("{}", error.text());
     return platform::log::error("the configuration is refused; the old one stays");

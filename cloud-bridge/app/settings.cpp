@@ -10,8 +10,6 @@ namespace app {
 
 namespace {
 
-constexpr std::size_t token_length_min = 16;
-
 std::optional<paho::Tls> tls_of(const std::optional<config::Tls>& tls) {
   if (!tls) return std::nullopt;
   return paho::Tls{.ca = tls->ca, .certificate = tls->certificate, .key = tls->key};
@@ -72,6 +70,13 @@ kafka::TopicsSettings topics_settings(const config::Config& config) {
   return {.properties = stream.properties, .names = stream.topics, .bridge_id = stream.bridge_id};
 }
 
+std::vector<config::PropertyProblem> find_property_problems(const config::Config& config) {
+  std::vector<config::PropertyProblem> problems;
+  for (auto& [name, message] : kafka::find_property_problems(kafka_settings(config)))
+    problems.push_back({.name = std::move(name), .message = std::move(message)});
+  return problems;
+}
+
 std::string stream_place(const config::Config& config) {
   if (config.stream_kind == "sqlite") return config.sqlite.path;
   return fmt::format("{} at {}", config.kafka.events_topic, config.kafka.bootstrap_servers);
@@ -114,9 +119,6 @@ std::expected<std::string, std::string> read_token(const std::string& path) {
   if (path.empty()) return std::string();
   auto token = platform::read_secret(path);
   if (!token) return std::unexpected(fmt::format("admin.token_file: cannot read {}", path));
-  if (token->size() < token_length_min) {
-    return std::unexpected(fmt::format("admin.token_file: {} holds less than {} characters", path, token_length_min));
-  }
   return *std::move(token);
 }
 

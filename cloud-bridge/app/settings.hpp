@@ -26,7 +26,9 @@ namespace app {
                                                         std::uint32_t partitions);
 [[nodiscard]] platform::HttpSettings http_settings(const config::Config& config);
 void configure_log(const config::Config& config);
-// The first line of the file; empty without a file. At least 16 characters.
+// What librdkafka does not take of [stream.kafka.properties].
+[[nodiscard]] std::vector<config::PropertyProblem> find_property_problems(const config::Config& config);
+// The first line of the file; empty without a file.
 [[nodiscard]] std::expected<std::string, std::string> read_token(const std::string& path);
 // Those that differ and are only read at start.
 [[nodiscard]] std::vector<std::string_view> keys_that_need_a_restart(const config::Config& running,

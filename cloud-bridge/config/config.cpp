@@ -25,6 +25,7 @@ using std::chrono::milliseconds;
 using namespace std::chrono_literals;
 
 constexpr std::uint64_t mib = 1024 * 1024;
+constexpr std::size_t token_length_min = 16;
 
 std::optional<std::string> check_bridge_id(std::string_view id) {
   if (handoff::gateway_id_allowed(id)) return std::nullopt;
@@ -42,6 +43,47 @@ std::optional<std::string> check_topic(std::string_view topic) {
 std::optional<std::string> check_not_empty(std::string_view value) {
   if (!value.empty()) return std::nullopt;
   return "is empty";
+}
+
+// Splits "host:port", "[::1]:port" or a bare host; false when the port is no number from 1 to 65535.
+bool split_port(std::string_view authority, BrokerUrl& url) {
+  const std::size_t colon = authority.rfind(':');
+  const bool has_port = colon != std::string_view::npos && authority.find(']', colon) == std::string_view::npos;
+  url.host = std::string(authority.substr(0, has_port ? colon : authority.size()));
+  if (!has_port) return true;
+  const std::string_view digits = authority.substr(colon + 1);
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), url.port);
+  return error == std::errc{} && end == digits.data() + digits.size() && url.port != 0;
+}
+
+bool host_allowed(std::string_view host) {
+  if (host.starts_with('[')) {
+    return host.size() > 2 && host.ends_with(']') &&
+           host.substr(1, host.size() - 2).find_first_not_of("0123456789abcdefABCDEF:.") == std::string_view::npos;
+  }
+  return !host.empty() && host.size() <= 253 &&
+         host.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") ==
+             std::string_view::npos;
+}
+
+// "host:port,host:port": as librdkafka takes it, a protocol before a host and blanks around it as well.
+std::optional<std::string> check_bootstrap_servers(std::string_view list) {
+  constexpr std::string_view allowed = "allowed: HOST[:PORT], several with commas between them, such as kafka-1:9092";
+  for (bool more = true; more;) {
+    const std::size_t comma = list.find(',');
+    more = comma != std::string_view::npos;
+    std::string_view server = list.substr(0, comma);
+    list.remove_prefix(more ? comma + 1 : 0);
+    const std::string shown(server);
+    server.remove_prefix(std::min(server.find_first_not_of(' '), server.size()));
+    server = server.substr(0, server.find_last_not_of(' ') + 1);
+    if (const auto scheme = server.find("://"); scheme != std::string_view::npos) server.remove_prefix(scheme + 3);
+    BrokerUrl address;
+    if (!split_port(server, address))
+      return fmt::format("names \"{}\", which has no port from 1 to 65535; {}", shown, allowed);
+    if (!host_allowed(address.host)) return fmt::format("names \"{}\", which has no host; {}", shown, allowed);
+  }
+  return std::nullopt;
 }
 
 Tls read_tls(SettingsTable table) {
@@ -120,9 +162,9 @@ constexpr std::array<std::string_view, 25> kOwnProperties = {"transactional.id",
 void check_properties(const KafkaStream& kafka, SettingsTable table) {
   for (const auto& [name, value] : kafka.properties) {
     if (std::find(kOwnProperties.begin(), kOwnProperties.end(), name) == kOwnProperties.end()) continue;
-    table.error("properties", fmt::format("sets {}, which the bridge sets itself; allowed: librdkafka's other "
-                                          "properties, such as security.protocol, sasl.*, ssl.*",
-                                          name));
+    table.error_in_free_texts("properties", name,
+                              "is set by the bridge itself; allowed: librdkafka's other properties, such as "
+                              "security.protocol, sasl.*, ssl.*");
   }
 }
 
@@ -157,7 +199,7 @@ SchemaRegistry read_registry(SettingsTable table) {
 }
 
 KafkaStream read_kafka(SettingsTable table) {
-  KafkaStream kafka{.bootstrap_servers = table.text("bootstrap_servers", "127.0.0.1:9092", check_not_empty),
+  KafkaStream kafka{.bootstrap_servers = table.text("bootstrap_servers", "127.0.0.1:9092", check_bootstrap_servers),
                     .events_topic = table.text("events_topic", "tillstream.events", check_topic),
                     .gateways_topic = table.text("gateways_topic", "tillstream.gateways", check_topic),
                     .progress_topic = table.text("progress_topic", "tillstream.progress", check_topic),
@@ -229,11 +271,31 @@ void check_file(SettingsTable table, std::string_view key, const std::string& pa
   table.error(key, fmt::format("is \"{}\", which cannot be read; needed: a file that this user may read", path));
 }
 
-// The same of a key, a password or a token: for us alone.
+// The same of a key: for us alone.
 void check_private_file(SettingsTable table, std::string_view key, const std::string& path) {
   if (path.empty()) return;
   if (auto problem = platform::private_file_problem(path)) return table.error(key, std::move(*problem));
   check_file(std::move(table), key, path);
+}
+
+// The same of a password or a token, which is the file's first line.
+void check_secret_file(SettingsTable table, std::string_view key, const std::string& path, std::size_t length_min) {
+  check_private_file(table, key, path);
+  if (path.empty() || !std::filesystem::is_regular_file(path) || !std::ifstream(path).good()) return;
+  const std::size_t length = platform::read_secret(path).value_or("").size();
+  if (length >= length_min) return;
+  table.error(
+      key, fmt::format("is \"{}\", whose first line has {} characters; needed: at least {}", path, length, length_min));
+}
+
+void check_properties_of_library(const Config& config, SettingsTable kafka, const PropertyCheck& check) {
+  for (auto& problem : check(config)) {
+    if (problem.name.empty()) {
+      kafka.error("properties", std::move(problem.message));
+    } else {
+      kafka.error_in_free_texts("properties", problem.name, std::move(problem.message));
+    }
+  }
 }
 
 // A file that the bridge makes itself: its folder must be there.
@@ -259,19 +321,18 @@ void check_tls_files(SettingsTable table, const std::optional<Tls>& tls) {
 void check_files(const Config& config, SettingsTable root) {
   if (config.stream_kind == "sqlite") check_folder_of(root.table("stream").table("sqlite"), "path", config.sqlite.path);
   check_tls_files(root.table("broker"), config.broker.tls);
-  check_private_file(root.table("broker"), "password_file", config.broker.password_file);
+  check_secret_file(root.table("broker"), "password_file", config.broker.password_file, 1);
   if (const auto& registry = config.kafka.registry) {
     const SettingsTable table = root.table("stream").table("kafka").table("registry");
     check_file(table, "ca", registry->ca);
-    check_private_file(table, "password_file", registry->password_file);
+    check_secret_file(table, "password_file", registry->password_file, 1);
   }
   if (config.admin.tls) check_tls_files(root.table("admin").table("tls"), config.admin.tls);
-  check_private_file(root.table("admin"), "token_file", config.admin.token_file);
+  check_secret_file(root.table("admin"), "token_file", config.admin.token_file, token_length_min);
 }
 
-enum class Files : bool { ignored, checked };
-
-std::expected<Config, std::vector<platform::SettingsError>> read(Settings settings, Files files) {
+// Without a check the text alone is judged.
+std::expected<Config, std::vector<platform::SettingsError>> read(Settings settings, const PropertyCheck* check) {
   if (!settings.errors().empty()) return std::unexpected(settings.errors());
   SettingsTable root = settings.root();
   Config config;
@@ -285,31 +346,12 @@ std::expected<Config, std::vector<platform::SettingsError>> read(Settings settin
   config.admin = read_admin(root.table("admin"));
   config.log = read_log(root.table("log"));
   check_together(config, root);
-  if (files == Files::checked) check_files(config, root);
+  if (check != nullptr) check_files(config, root);
+  if (check != nullptr && config.stream_kind == "kafka")
+    check_properties_of_library(config, stream.table("kafka"), *check);
   settings.finish();
   if (!settings.errors().empty()) return std::unexpected(settings.errors());
   return config;
-}
-
-// Splits "host:port", "[::1]:port" or a bare host; false when the port is no number from 1 to 65535.
-bool split_port(std::string_view authority, BrokerUrl& url) {
-  const std::size_t colon = authority.rfind(':');
-  const bool has_port = colon != std::string_view::npos && authority.find(']', colon) == std::string_view::npos;
-  url.host = std::string(authority.substr(0, has_port ? colon : authority.size()));
-  if (!has_port) return true;
-  const std::string_view digits = authority.substr(colon + 1);
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), url.port);
-  return error == std::errc{} && end == digits.data() + digits.size() && url.port != 0;
-}
-
-bool host_allowed(std::string_view host) {
-  if (host.starts_with('[')) {
-    return host.size() > 2 && host.ends_with(']') &&
-           host.substr(1, host.size() - 2).find_first_not_of("0123456789abcdefABCDEF:.") == std::string_view::npos;
-  }
-  return !host.empty() && host.size() <= 253 &&
-         host.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") ==
-             std::string_view::npos;
 }
 
 }  // namespace
@@ -343,11 +385,12 @@ bool is_loopback_host(std::string_view host) {
   return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
-std::expected<Config, std::vector<platform::SettingsError>> load(const std::string& path) {
-  return read(Settings::load(path), Files::checked);
+std::expected<Config, std::vector<platform::SettingsError>> load(const std::string& path, const PropertyCheck& check) {
+  return read(Settings::load(path), &check);
 }
+
 std::expected<Config, std::vector<platform::SettingsError>> parse(std::string_view text, std::string file) {
-  return read(Settings::parse(text, std::move(file)), Files::ignored);
+  return read(Settings::parse(text, std::move(file)), nullptr);
 }
 
 }  // namespace config

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -112,8 +113,17 @@ struct BrokerUrl {
 // 127.0.0.0/8, ::1, localhost.
 [[nodiscard]] bool is_loopback_host(std::string_view host);
 
-// Files that the configuration names must be readable.
-[[nodiscard]] std::expected<Config, std::vector<platform::SettingsError>> load(const std::string& path);
+// What only librdkafka can say of its properties.
+struct PropertyProblem {
+  std::string name;  // empty: of several together
+  std::string message;
+};
+using PropertyCheck = std::function<std::vector<PropertyProblem>(const Config& config)>;
+
+// Files that the configuration names must be readable, and hold what they are for. With kind = "kafka" the check is
+// asked, too.
+[[nodiscard]] std::expected<Config, std::vector<platform::SettingsError>> load(const std::string& path,
+                                                                               const PropertyCheck& check);
 // The text alone.
 [[nodiscard]] std::expected<Config, std::vector<platform::SettingsError>> parse(std::string_view text,
                                                                                 std::string file);

@@ -172,6 +172,18 @@ void append_free(const SettingsTable::Node& node, const toml::table& table, cons
   }
 }
 
+// The value that append_free() gives this name; null: there is none.
+const toml::node* find_free(const toml::table& table, std::string_view dotted) {
+  for (const auto& [name, value] : table) {
+    const std::string_view own = name.str();
+    const auto* const inner = value.as_table();
+    if (inner == nullptr && own == dotted) return &value;
+    if (inner == nullptr || !dotted.starts_with(own) || !dotted.substr(own.size()).starts_with('.')) continue;
+    if (const auto* const found = find_free(*inner, dotted.substr(own.size() + 1))) return found;
+  }
+  return nullptr;
+}
+
 // The first line with a key of too many parts, or 0. toml++ builds and destroys such tables recursively, without a
 // limit.
 unsigned line_with_overlong_key(std::string_view text) {
@@ -380,6 +392,13 @@ std::vector<std::pair<std::string, std::string>> SettingsTable::free_texts(std::
 void SettingsTable::error(std::string_view key, std::string message) {
   const toml::node* const value = node_->table == nullptr || key.empty() ? nullptr : node_->table->get(key);
   node_->note(key, value, std::move(message));
+}
+
+void SettingsTable::error_in_free_texts(std::string_view key, std::string_view dotted, std::string message) {
+  const toml::node* const value = node_->table == nullptr ? nullptr : node_->table->get(key);
+  const toml::table* const table = value == nullptr ? nullptr : value->as_table();
+  const toml::node* const found = table == nullptr ? nullptr : find_free(*table, dotted);
+  node_->note(fmt::format("{}.{}", key, dotted), found == nullptr ? value : found, std::move(message));
 }
 
 Settings Settings::parse(std::string_view text, std::string file) {

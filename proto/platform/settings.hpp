@@ -79,6 +79,8 @@ class SettingsTable {
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> free_texts(std::string_view key);
   // Notes an error at this key (or at the table when "").
   void error(std::string_view key, std::string message);
+  // The same at a key of a free table, dotted as free_texts() gives it.
+  void error_in_free_texts(std::string_view key, std::string_view dotted, std::string message);
 
   struct Node;
   explicit SettingsTable(std::shared_ptr<const Node> node) : node_(std::move(node)) {}

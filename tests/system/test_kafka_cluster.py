@@ -254,9 +254,26 @@ def test_without_the_right_to_be_in_the_group_what_is_owned_goes_on_and_the_log_
 def test_a_property_that_the_client_does_not_take_is_a_wrong_configuration(make_rig, tmp_path, properties, says):
     rig = make_rig(bridge={"stream": {"kind": "kafka"}}, start=False)
     set_properties(rig, properties)
-    for command in ("check", "run"):
+    line = next(number for number, text in enumerate(rig.bridge.config.read_text().splitlines(), 1) if says in text)
+    for command in ("check", "run", "topics", "tail", "status"):
         status, out, err = k.tillstream_bridge(command, "--config", rig.bridge.config)
-        assert status == 78 and says in err, f"{command}: {status}: {out}{err}"
+        assert status == 78 and f"{rig.bridge.config}:{line}: stream.kafka.properties.{says}: " in err, f"{command}: {status}: {out}{err}"
+
+
+def test_all_that_is_wrong_in_a_configuration_for_kafka_is_told_at_once(make_rig, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("short\n")
+    token.chmod(0o600)
+    rig = make_rig(bridge={"stream": {"kind": "kafka"}, "stream.kafka": {"bootstrap_servers": "127.0.0.1:70000"},
+                           "admin": {"token_file": str(token)}}, start=False)
+    set_properties(rig, {"socket.timout.ms": "1000", "socket.timeout.ms": "1", "ssl.ca.location": "/nowhere/ca.crt",
+                         "security.protocol": "SSL"})
+    status, _, err = k.tillstream_bridge("check", "--config", rig.bridge.config)
+    told = err.splitlines()
+    assert status == 78 and all(line.startswith(f"{rig.bridge.config}:") for line in told), err
+    for says in ('"127.0.0.1:70000", which has no port from 1 to 65535', 'did you mean "socket.timeout.ms"?', "outside allowed range",
+                 "properties.ssl.ca.location: ", "whose first line has 5 characters; needed: at least 16"):
+        assert len([line for line in told if says in line]) == 1, err
 
 
 @pytest.mark.parametrize("address, says", [("127.0.0.1:1", "Connection refused"), ("no-such-host.invalid:9092", "Failed to resolve")])

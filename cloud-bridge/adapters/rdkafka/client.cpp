@@ -6,6 +6,7 @@
 #include <array>
 #include <limits>
 
+#include "proto/base/text.hpp"
 #include "proto/platform/log.hpp"
 
 namespace kafka {
@@ -40,6 +41,22 @@ void on_log(const rd_kafka_t* client, int level, const char* facility, const cha
   if (std::string_view(facility) == "FAIL") line->fail(without_thread(text));
 }
 
+constexpr std::string_view allowed_properties = "what librdkafka's CONFIGURATION.md says";
+
+// A hint for a name that librdkafka does not know.
+std::string near_to(const std::string& name) {
+  const Conf defaults(rd_kafka_conf_new());
+  std::size_t count = 0;
+  const char** const dump = rd_kafka_conf_dump(defaults.get(), &count);
+  std::vector<std::string_view> known;
+  for (std::size_t i = 0; i + 1 < count; i += 2) known.emplace_back(dump[i]);
+  const std::string_view near = base::nearest(name, known);
+  const std::string hint =
+      near.empty() ? fmt::format("allowed: {}", allowed_properties) : fmt::format("did you mean \"{}\"?", near);
+  rd_kafka_conf_dump_free(dump, count);
+  return hint;
+}
+
 }  // namespace
 
 void Line::shake(std::string_view why) {
@@ -71,6 +88,25 @@ std::expected<Conf, std::string> make_conf(const Properties& properties) {
       return std::unexpected(fmt::format("kafka property {}: {}", name, why.data()));
   }
   return conf;
+}
+
+std::vector<std::pair<std::string, std::string>> find_property_problems(const Properties& properties) {
+  std::vector<std::pair<std::string, std::string>> problems;
+  const Conf conf(rd_kafka_conf_new());
+  std::array<char, 512> why{};
+  for (const auto& [name, value] : properties) {
+    const auto taken = rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), why.data(), why.size());
+    if (taken == RD_KAFKA_CONF_UNKNOWN) {
+      problems.emplace_back(name, "is no property of librdkafka; " + near_to(name));
+    } else if (taken != RD_KAFKA_CONF_OK) {
+      // librdkafka ends some of its lines, and says in some what is allowed.
+      std::string text = why.data();
+      while (text.ends_with('\n')) text.pop_back();
+      if (!text.contains("allowed")) text += fmt::format("; allowed: {}", allowed_properties);
+      problems.emplace_back(name, std::move(text));
+    }
+  }
+  return problems;
 }
 
 void listen(rd_kafka_conf_t* conf, Line& line) {

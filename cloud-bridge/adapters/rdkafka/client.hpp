@@ -58,6 +58,8 @@ class Line {
 
 // The last value of a name counts. The error names what librdkafka does not take.
 [[nodiscard]] std::expected<Conf, std::string> make_conf(const Properties& properties);
+// Each property that librdkafka does not take by itself, with what is wrong.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> find_property_problems(const Properties& properties);
 // Logs librdkafka's own lines, and tells `line` (which must outlive the client) of every sign of trouble on it.
 void listen(rd_kafka_conf_t* conf, Line& line);
 [[nodiscard]] std::expected<Handle, std::string> make_client(rd_kafka_type_t type, Conf conf);

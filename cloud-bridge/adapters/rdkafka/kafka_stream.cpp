@@ -245,6 +245,8 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   }
 };
 
+namespace {
+
 std::expected<void, std::string> make_clients(const KafkaStreamSettings& settings) {
   const auto member = Membership::make({.properties = settings.properties,
                                         .group = settings.topics.progress,
@@ -259,6 +261,21 @@ std::expected<void, std::string> make_clients(const KafkaStreamSettings& setting
                                         .transaction_limit = settings.transaction_limit});
   if (!producer) return std::unexpected(producer.error());
   return {};
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> find_property_problems(KafkaStreamSettings settings) {
+  auto problems = find_property_problems(settings.properties);
+  std::erase_if(settings.properties, [&](const auto& property) {
+    return std::ranges::find(problems, property.first, [](const auto& one) { return one.first; }) != problems.end();
+  });
+  if (const auto made = make_clients(settings); !made) {
+    const auto named = std::ranges::find_if(
+        settings.properties, [&](const auto& property) { return made.error().contains(property.first); });
+    problems.emplace_back(named == settings.properties.end() ? "" : named->first, made.error());
+  }
+  return problems;
 }
 
 std::expected<std::unique_ptr<KafkaStream>, std::string> KafkaStream::start(KafkaStreamSettings settings,

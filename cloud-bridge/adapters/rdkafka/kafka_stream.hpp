@@ -36,9 +36,10 @@ struct KafkaStreamSettings {
   std::function<void(std::vector<std::string> problems)> refused;
 };
 
-// Makes one client of each kind and lets it go: whether librdkafka takes the operator's properties, and the files that
-// they name. Connects to nobody that it would wait for.
-[[nodiscard]] std::expected<void, std::string> make_clients(const KafkaStreamSettings& settings);
+// Properties of the operator's that librdkafka does not take, with what is wrong: each one by itself, then all those
+// that are left together, with the files that they name (then without a name when it does not say one). For that one
+// client of each kind is made and let go; it connects to nobody that it would wait for.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> find_property_problems(KafkaStreamSettings settings);
 
 class KafkaStream final : public stream::Stream {
  public:

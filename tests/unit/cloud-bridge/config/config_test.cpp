@@ -19,16 +19,34 @@ std::string errors(std::string_view text) {
   return all;
 }
 
-// The first error of a file with this text; empty: none.
-std::string error_of_file(const std::string& text) {
-  char path[] = "/tmp/tillstream-config-XXXXXX";
-  const int descriptor = mkstemp(path);
-  REQUIRE(descriptor >= 0);
-  REQUIRE(write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
-  close(descriptor);
-  const auto config = config::load(path);
-  std::remove(path);
-  return config ? std::string() : config.error().at(0).text();
+// A private file, gone with this.
+class File {
+ public:
+  explicit File(const std::string& text) {
+    const int descriptor = mkstemp(path_.data());
+    REQUIRE(descriptor >= 0);
+    REQUIRE(write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+    close(descriptor);
+  }
+  ~File() { std::remove(path_.c_str()); }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_ = "/tmp/tillstream-config-XXXXXX";
+};
+
+std::vector<config::PropertyProblem> no_problems(const config::Config& /*config*/) { return {}; }
+
+// The errors of a file with this text, a line each; empty: none.
+std::string errors_of_file(const std::string& text, const config::PropertyCheck& check = no_problems) {
+  const File file(text);
+  const auto config = config::load(file.path(), check);
+  std::string all;
+  if (config) return all;
+  for (const auto& error : config.error()) all += error.text() + "\n";
+  return all;
 }
 
 bool says(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
@@ -140,9 +158,60 @@ TEST_CASE("config: properties of librdkafka that exactly-once rests on are the b
        {"transactional.id", "acks", "enable.idempotence", "isolation.level", "partitioner", "bootstrap.servers",
         "max.in.flight.requests.per.connection", "max.in.flight", "message.timeout.ms", "group.id"}) {
     const auto found = errors("[stream.kafka]\nproperties = { \"" + name + "\" = \"1\" }\n");
-    CHECK_MESSAGE(says(found, "sets " + name), name);
+    CHECK_MESSAGE(says(found, "bridge.toml:2: stream.kafka.properties." + name + ": is set by the bridge"), name);
   }
   CHECK(errors("[stream.kafka]\nproperties = { \"sasl.username\" = \"u\", \"ssl.ca.location\" = \"c\" }\n").empty());
+}
+
+TEST_CASE("config: what librdkafka does not take stands at its own line, beside everything else that is wrong") {
+  const auto check = [](const config::Config& config) -> std::vector<config::PropertyProblem> {
+    CHECK(config.kafka.properties.size() == 3);
+    return {{.name = "sasl.mechanism", .message = "is odd"},
+            {.name = "quoted.name", .message = "is odd, too"},
+            {.name = "", .message = "do not go together"}};
+  };
+  const std::string kafka = "[stream]\nkind = \"kafka\"\n[log]\nlevel = \"loud\"\n[stream.kafka.properties]\n";
+  const std::string properties = "sasl.username = \"u\"\nsasl.mechanism = \"m\"\n\"quoted.name\" = 1\n";
+  const auto found = errors_of_file(kafka + properties, check);
+  CHECK(says(found, ":7: stream.kafka.properties.sasl.mechanism: is odd\n"));
+  CHECK(says(found, ":8: stream.kafka.properties.quoted.name: is odd, too\n"));
+  CHECK(says(found, ":5: stream.kafka.properties: do not go together\n"));
+  CHECK(says(found, ":4: log.level"));
+  CHECK(errors_of_file("[stream.kafka.properties]\na = 1\n", [](const config::Config& /*config*/) {
+          FAIL_CHECK("asked of a bridge without Kafka");
+          return std::vector<config::PropertyProblem>();
+        }).empty());
+}
+
+TEST_CASE("config: each of Kafka's servers has a host, and a port that there can be") {
+  const auto servers = [](const std::string& list) {
+    return errors("[stream.kafka]\nbootstrap_servers = \"" + list + "\"\n");
+  };
+  for (const char* list :
+       {"kafka-1", "kafka-1:9092,kafka-2:1, 10.0.0.7:65535", "[::1]:9092", "SASL_SSL://k_1.example:1"})
+    CHECK_MESSAGE(servers(list).empty(), list);
+  for (const char* list : {"k:65536", "k:0", "k:-1", "k:x", "k:", "a:1,k:99999"})
+    CHECK_MESSAGE(says(servers(list), "bridge.toml:2: stream.kafka.bootstrap_servers: names"), list);
+  CHECK(says(servers("a:1,k:70000"), "\"k:70000\", which has no port from 1 to 65535; allowed: HOST[:PORT]"));
+  for (const char* list : {"", ":9092", "a:1,,b:1", "a:1,", "http://", "::1:9092", "a b:1", "a/b"})
+    CHECK_MESSAGE(says(servers(list), "has no host; allowed: HOST[:PORT]"), list);
+}
+
+TEST_CASE("config: a token that is too short, and a password file with nothing in it, are told with their lines") {
+  const File empty("");
+  const File token("0123456789abcde\n");
+  const File good("0123456789abcdef\n");
+  const auto with = [](const File& secret, const File& password) {
+    return errors_of_file("[admin]\ntoken_file = \"" + secret.path() +
+                          "\"\n[broker]\nusername = \"u\"\npassword_file = \"" + password.path() + "\"\n");
+  };
+  CHECK(with(good, token).empty());
+  const auto found = with(token, empty);
+  CHECK(says(found, ":2: admin.token_file: is \"" + token.path() +
+                        "\", whose first line has 15 characters; needed: at least 16\n"));
+  CHECK(says(found, ":5: broker.password_file: is \"" + empty.path() +
+                        "\", whose first line has 0 characters; needed: at least 1\n"));
+  CHECK(says(with(empty, good), "has 0 characters; needed: at least 16"));
 }
 
 TEST_CASE("config: a schema registry is for protobuf, and its password never goes over a line in clear") {
@@ -174,23 +243,23 @@ TEST_CASE("config: what cannot work together is refused") {
 }
 
 TEST_CASE("config: a file that is missing, or that names one, is refused with what it is") {
-  const auto none = config::load("/nonexistent/bridge.toml");
+  const auto none = config::load("/nonexistent/bridge.toml", no_problems);
   REQUIRE_FALSE(none);
   CHECK(says(none.error().at(0).text(), "/nonexistent/bridge.toml"));
-  const auto error = error_of_file("[broker]\nurl = \"mqtts://b\"\nca = \"/nonexistent/ca.pem\"\n");
+  const auto error = errors_of_file("[broker]\nurl = \"mqtts://b\"\nca = \"/nonexistent/ca.pem\"\n");
   CHECK(says(error, ":3"));
   CHECK(says(error, "/nonexistent/ca.pem"));
 }
 
 TEST_CASE("config: the stream's file needs a folder that is there; its name alone means the working folder") {
-  const auto error = error_of_file("[stream.sqlite]\npath = \"/nonexistent/stream.db\"\n");
+  const auto error = errors_of_file("[stream.sqlite]\npath = \"/nonexistent/stream.db\"\n");
   CHECK(says(error, ":2"));
   CHECK(says(error, "stream.sqlite.path"));
   CHECK(says(error, "/nonexistent is no folder"));
-  CHECK(error_of_file("[stream.sqlite]\npath = \"stream.db\"\n").empty());
-  CHECK(says(error_of_file("[stream.sqlite]\npath = \"/tmp\"\n"), "no regular file"));
-  CHECK(says(error_of_file("[stream.sqlite]\npath = \"/dev/null\"\n"), "no regular file"));
-  CHECK(error_of_file("[stream]\nkind = \"kafka\"\n[stream.sqlite]\npath = \"/nonexistent/stream.db\"\n").empty());
+  CHECK(errors_of_file("[stream.sqlite]\npath = \"stream.db\"\n").empty());
+  CHECK(says(errors_of_file("[stream.sqlite]\npath = \"/tmp\"\n"), "no regular file"));
+  CHECK(says(errors_of_file("[stream.sqlite]\npath = \"/dev/null\"\n"), "no regular file"));
+  CHECK(errors_of_file("[stream]\nkind = \"kafka\"\n[stream.sqlite]\npath = \"/nonexistent/stream.db\"\n").empty());
 }
 
 TEST_CASE("broker url: takes hosts and ports as they are written, and nothing else") {
