@@ -74,7 +74,7 @@ int tail(const Arguments& arguments, const config::Config& config) {
     return std::fwrite(lines.data(), 1, lines.size(), stdout) == lines.size() && std::fflush(stdout) == 0;
   };
   const auto stopped = [] { return tail_stopped != 0; };
-  std::expected<void, std::string> done;
+  base::Result<void, stream::ReadFailure> done;
   if (config.stream_kind == "kafka") {
     const auto from = stream::parse_offsets(arguments.from);
     if (!from) return wrong_position(arguments.from, "allowed: PARTITION:OFFSET[,PARTITION:OFFSET …], or 0");
@@ -85,10 +85,13 @@ int tail(const Arguments& arguments, const config::Config& config) {
   } else {
     const auto from = parse_number(arguments.from);
     if (!from) return wrong_position(arguments.from, "allowed: a number from 0 on");
-    done = sqlite::tail({.path = config.sqlite.path, .from = stream::Position(*from), .follow = arguments.follow},
-                        write, stopped);
+    const auto read = sqlite::tail(
+        {.path = config.sqlite.path, .from = stream::Position(*from), .follow = arguments.follow}, write, stopped);
+    if (!read) done = base::fail(stream::ReadFailure{.reason = read.error()});
   }
-  return done ? exit_done : fail(done.error());
+  if (done) return exit_done;
+  const auto& [error, reason] = done.error();
+  return error == stream::ReadError::refused ? wrong_position(arguments.from, reason) : fail(reason);
 }
 
 int topics(const Arguments& arguments, const config::Config& config) {

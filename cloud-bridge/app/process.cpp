@@ -111,7 +111,7 @@ std::expected<void, std::string> Process::start_admin() {
   auto server = platform::start_http_server(
       io_, http_settings(config_),
       [this](const platform::HttpRequest& request, const std::shared_ptr<platform::Responder>& responder) {
-        admin_->on_request(request, *responder);
+        admin_->on_request(request, responder);
       });
   if (!server) return std::unexpected(server.error());
   server_ = std::move(*server);

@@ -357,10 +357,13 @@ def test_what_is_no_position_is_refused_with_what_is_allowed(kafka_rig, query, h
     assert status == 400 and says in text, text
 
 
-def test_a_partition_that_is_not_there_is_said_and_the_stream_ends(kafka_rig):
+def test_a_partition_that_is_not_there_is_refused_with_those_that_are(kafka_rig):
     rig = kafka_rig()
-    status, text = r.get(rig.bridge.admin_port, "/v1/events?from=7:0", seconds=20)
-    assert status == 200 and "the topic has 3 partitions" in text, text
+    for query, header in (("?from=0:1,7:0", {}), ("", {"Last-Event-ID": "7:0"})):
+        status, text = r.get(rig.bridge.admin_port, "/v1/events" + query, headers=header, seconds=20)
+        assert status == 400 and "partition 7 is not there: the topic has 3, 0 to 2" in text, text
+    status, _, err = k.tillstream_bridge("tail", "--config", rig.bridge.config, "--from", "9:1")
+    assert status == 2 and "--from: 9:1" in err and "the topic has 3, 0 to 2" in err, err
 
 
 def publish(cluster, rig, event_id):

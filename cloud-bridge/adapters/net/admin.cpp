@@ -57,34 +57,34 @@ void Admin::set_token(std::string token) {
   access_ = platform::AdminAccess(std::move(token));
 }
 
-void Admin::on_request(const platform::HttpRequest& request, platform::Responder& responder) {
+void Admin::on_request(const platform::HttpRequest& request, const std::shared_ptr<platform::Responder>& responder) {
   const bool page = has_token_ && page_file(request.path);
   const bool verdict = request.path == "/healthz" || request.path == "/readyz";
   const bool open = request.method == "GET" && (page || verdict);
   if (auto refusal = access_.refuse(request); refusal && !open) {
     platform::log::limited("admin.refused", platform::log::Level::warn, "admin port: refused a request (status {})",
                            refusal->status);
-    return responder.send(std::move(*refusal));
+    return responder->send(std::move(*refusal));
   }
   if (request.method == "GET") return get(request, responder);
-  if (request.method == "POST") return post(request, responder);
-  responder.send(platform::error_response(405, "method_not_allowed", "allowed here: GET and POST"));
+  if (request.method == "POST") return post(request, *responder);
+  responder->send(platform::error_response(405, "method_not_allowed", "allowed here: GET and POST"));
 }
 
-void Admin::get(const platform::HttpRequest& request, platform::Responder& responder) {
-  if (const auto file = page_file(request.path)) return responder.send(page_response(*file));
-  if (request.path == "/healthz" || request.path == "/readyz") return health(request, responder);
+void Admin::get(const platform::HttpRequest& request, const std::shared_ptr<platform::Responder>& responder) {
+  if (const auto file = page_file(request.path)) return responder->send(page_response(*file));
+  if (request.path == "/healthz" || request.path == "/readyz") return health(request, *responder);
   if (request.path == "/v1/events") return events(request, responder);
   if (request.path == "/v1/status") {
-    if (auto refusal = platform::refuse_query(request, {})) return responder.send(std::move(*refusal));
-    return responder.send({.status = 200, .body = status::to_json(sources_.snapshot(), sources_.limits) + "\n"});
+    if (auto refusal = platform::refuse_query(request, {})) return responder->send(std::move(*refusal));
+    return responder->send({.status = 200, .body = status::to_json(sources_.snapshot(), sources_.limits) + "\n"});
   }
   if (request.path == "/metrics") {
-    return responder.send({.status = 200,
-                           .content_type = "text/plain; version=0.0.4; charset=utf-8",
-                           .body = status::to_metrics(sources_.snapshot(), sources_.limits)});
+    return responder->send({.status = 200,
+                            .content_type = "text/plain; version=0.0.4; charset=utf-8",
+                            .body = status::to_metrics(sources_.snapshot(), sources_.limits)});
   }
-  responder.send(platform::error_response(404, "not_found", "nothing is here"));
+  responder->send(platform::error_response(404, "not_found", "nothing is here"));
 }
 
 void Admin::health(const platform::HttpRequest& request, platform::Responder& responder) {
@@ -97,37 +97,38 @@ void Admin::health(const platform::HttpRequest& request, platform::Responder& re
                                   : fmt::format(R"({{"status":"{}"}})", reasons.empty() ? "ok" : "unhealthy") + "\n"});
 }
 
-void Admin::events(const platform::HttpRequest& request, platform::Responder& responder) {
+void Admin::events(const platform::HttpRequest& request, const std::shared_ptr<platform::Responder>& responder) {
   if (feed_->full()) {
     auto refusal = platform::error_response(503, "too_many_readers", "the limit of readers is reached");
     refusal.headers.emplace_back("Retry-After", "5");
     // Else readers that are turned away would hold the connections that health and metrics need.
     refusal.headers.emplace_back("Connection", "close");
-    return responder.send(std::move(refusal));
+    return responder->send(std::move(refusal));
   }
-  if (auto refusal = platform::refuse_query(request, event_parameters)) return responder.send(std::move(*refusal));
+  if (auto refusal = platform::refuse_query(request, event_parameters)) return responder->send(std::move(*refusal));
   const auto from = request.parameter("from");
   const auto last = request.parameter("last");
   if (from && last) {
-    return responder.send(platform::error_response(400, "invalid_field", "from and last are given; allowed: one"));
+    return responder->send(platform::error_response(400, "invalid_field", "from and last are given; allowed: one"));
   }
   if (!request.last_event_id.empty()) return follow("Last-Event-ID", request.last_event_id, responder);
   if (from) return follow("from", *from, responder);
   const auto back = to_back(last.value_or("0"));
   if (!back) {
-    return responder.send(platform::error_response(
+    return responder->send(platform::error_response(
         400, "invalid_field", fmt::format("last is no number of records: a number from 0 to {}", back_max)));
   }
-  feed_->open_at_end(responder.stream(), *back);
+  feed_->open_at_end(responder, *back);
 }
 
-void Admin::follow(std::string_view field, std::string_view text, platform::Responder& responder) {
+void Admin::follow(std::string_view field, std::string_view text,
+                   const std::shared_ptr<platform::Responder>& responder) {
+  const auto refuse = [field = std::string(field)](const std::string& reason) {
+    return platform::error_response(400, "invalid_field", fmt::format("{} is no position: {}", field, reason));
+  };
   const auto place = feed_->parse(text, field == "from" ? stream::Bound::from : stream::Bound::after);
-  if (!place) {
-    return responder.send(
-        platform::error_response(400, "invalid_field", fmt::format("{} is no position: {}", field, place.error())));
-  }
-  feed_->open(responder.stream(), *place);
+  if (!place) return responder->send(refuse(place.error()));
+  feed_->open(responder, *place, refuse);
 }
 
 void Admin::post(const platform::HttpRequest& request, platform::Responder& responder) {

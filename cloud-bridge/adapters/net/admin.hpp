@@ -40,16 +40,16 @@ class Admin {
   // The feed must outlive it.
   Admin(AdminSources sources, EventFeed& feed, std::string token);
 
-  void on_request(const platform::HttpRequest& request, platform::Responder& responder);
+  void on_request(const platform::HttpRequest& request, const std::shared_ptr<platform::Responder>& responder);
   void set_limits(status::Limits limits) { sources_.limits = limits; }
   void set_token(std::string token);
 
  private:
-  void get(const platform::HttpRequest& request, platform::Responder& responder);
+  void get(const platform::HttpRequest& request, const std::shared_ptr<platform::Responder>& responder);
   void post(const platform::HttpRequest& request, platform::Responder& responder);
   void health(const platform::HttpRequest& request, platform::Responder& responder);
-  void events(const platform::HttpRequest& request, platform::Responder& responder);
-  void follow(std::string_view field, std::string_view text, platform::Responder& responder);
+  void events(const platform::HttpRequest& request, const std::shared_ptr<platform::Responder>& responder);
+  void follow(std::string_view field, std::string_view text, const std::shared_ptr<platform::Responder>& responder);
 
   AdminSources sources_;
   EventFeed* feed_;

@@ -18,6 +18,8 @@ constexpr auto tick_interval = std::chrono::seconds(1);
 // gone.
 constexpr unsigned keep_alive_ticks = 10;
 constexpr std::string_view keep_alive = ": \n\n";
+// A stream that cannot be asked lets a request wait for so long; then it is told why in the stream of events.
+constexpr unsigned unanswered_ticks_max = 3;
 constexpr stream::ReadLimits page_limits{.records = 256, .bytes = 128 * 1024};
 
 // Foreign writers of a topic may break lines, and a bare one would end the event.
@@ -69,24 +71,33 @@ EventFeed::~EventFeed() {
   stream_.watch({});
 }
 
-void EventFeed::open(const std::shared_ptr<platform::EventStream>& connection, stream::Place from) {
-  add({.connection = connection, .next = std::move(from)});
+void EventFeed::open(std::shared_ptr<platform::Responder> responder, stream::Place from, Refuse refuse) {
+  add({.responder = std::move(responder), .refuse = std::move(refuse), .next = std::move(from)});
+  pump();
 }
 
-void EventFeed::open_at_end(const std::shared_ptr<platform::EventStream>& connection, std::size_t back) {
-  add({.connection = connection, .back = back});
+void EventFeed::open_at_end(std::shared_ptr<platform::Responder> responder, std::size_t back) {
+  accept(add({.responder = std::move(responder), .back = back}));
+  pump();
 }
 
-void EventFeed::add(Reader reader) {
+EventFeed::Key EventFeed::add(Reader reader) {
   if (readers_.empty()) stream_.watch(while_alive([](EventFeed& self) { self.on_changed(); }));
   const Key key = next_key_++;
-  const auto connection = reader.connection;
-  const bool placed = reader.next.has_value();
   readers_.emplace(key, std::move(reader));
+  return key;
+}
+
+void EventFeed::accept(Key key) {
+  const auto found = readers_.find(key);
+  if (found == readers_.end() || found->second.connection) return;
+  Reader& reader = found->second;
+  const auto connection = std::exchange(reader.responder, {})->stream();
+  reader.connection = connection;
+  const bool placed = reader.next.has_value();
   connection->on_closed(while_alive([key](EventFeed& self) { self.remove(key); }));
   // Who waits for the end hears this when it is found: from then on nothing is missed.
   if (placed) static_cast<void>(write(key, std::string(keep_alive)));
-  pump();
 }
 
 void EventFeed::remove(Key key) {
@@ -96,7 +107,7 @@ void EventFeed::remove(Key key) {
 void EventFeed::stop() {
   const auto gone = std::exchange(readers_, {});
   stream_.watch({});
-  for (const auto& [key, reader] : gone) reader.connection->close();
+  for (const auto& [key, reader] : gone) (reader.connection ? reader.connection : reader.responder->stream())->close();
   timer_.cancel();
 }
 
@@ -162,6 +173,7 @@ void EventFeed::on_page(const stream::Place& from, const base::Result<stream::Re
   if (!page) return on_failure(served, page.error());
   const std::string chunk = render(*page);
   for (const Key key : keys_of(served)) {
+    accept(key);
     const bool written = chunk.empty() || write(key, chunk);
     const auto found = readers_.find(key);
     if (found == readers_.end()) continue;
@@ -182,6 +194,14 @@ void EventFeed::on_failure(const std::function<bool(const Reader& reader)>& conc
     if (found == readers_.end()) continue;
     found->second.dirty = true;
     if (failure.error == stream::ReadError::busy || std::exchange(found->second.told, true)) continue;
+    if (failure.error == stream::ReadError::refused && found->second.responder) {
+      const Reader refused = std::move(found->second);
+      remove(key);
+      refused.responder->send(refused.refuse(failure.reason));
+      continue;
+    }
+    accept(key);
+    if (!readers_.contains(key)) continue;
     const auto connection = found->second.connection;
     static_cast<void>(write(key, comment(failure.reason)));
     if (failure.error == stream::ReadError::refused) {
@@ -218,6 +238,10 @@ void EventFeed::tick() {
   timer_.async_wait(while_alive([](EventFeed& self, const boost::system::error_code& error) {
     if (error) return;
     for (auto& [key, reader] : self.readers_) ++reader.quiet_ticks;
+    const auto unanswered = [](const Reader& reader) {
+      return reader.responder && reader.quiet_ticks >= unanswered_ticks_max;
+    };
+    for (const Key key : self.keys_of(unanswered)) self.accept(key);
     const auto quiet = [](const Reader& reader) { return reader.quiet_ticks >= keep_alive_ticks && !reader.throttled; };
     for (const Key key : self.keys_of(quiet)) static_cast<void>(self.write(key, std::string(keep_alive)));
     self.pump();

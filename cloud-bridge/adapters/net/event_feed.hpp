@@ -1,5 +1,7 @@
 // EventFeed: the stream as server-sent events, for any number of readers up to a limit.
 //
+//   unanswered ──place taken──▶ dirty
+//                ──refused──▶ gone, with an answer
 //   unplaced ──end found──▶ dirty ──read, write──▶ dirty ──nothing more──▶ clean ──the stream has changed──▶ dirty
 //                             ├── buffer full ──▶ throttled ──drained──▶ dirty
 //                             └── cannot be read ──▶ told once, asked for again
@@ -48,25 +50,32 @@ class EventFeed {
   [[nodiscard]] base::Result<stream::Place, std::string> parse(std::string_view text, stream::Bound bound) const {
     return stream_.parse(text, bound);
   }
-  void open(const std::shared_ptr<platform::EventStream>& connection, stream::Place from);
+  // The request is answered when the stream has looked at the place (or cannot look for a while): with the events, or
+  // with what `refuse` makes of the reason why it is none.
+  using Refuse = std::function<platform::HttpResponse(const std::string& reason)>;
+  void open(std::shared_ptr<platform::Responder> responder, stream::Place from, Refuse refuse);
   // About the last `back` records, and what comes from now on.
-  void open_at_end(const std::shared_ptr<platform::EventStream>& connection, std::size_t back);
+  void open_at_end(std::shared_ptr<platform::Responder> responder, std::size_t back);
   // Ends every reader's connection.
   void stop();
 
  private:
   struct Reader {
-    std::shared_ptr<platform::EventStream> connection;
-    std::optional<stream::Place> next{};  // none: the end is still to be found
-    std::size_t back = 0;                 // from that end
-    bool dirty = true;                    // there may be something to read
+    std::shared_ptr<platform::Responder> responder{};  // until it is answered
+    Refuse refuse{};
+    std::shared_ptr<platform::EventStream> connection{};  // from then on
+    std::optional<stream::Place> next{};                  // none: the end is still to be found
+    std::size_t back = 0;                                 // from that end
+    bool dirty = true;                                    // there may be something to read
     bool throttled = false;
     bool told = false;         // that the stream cannot be read
     unsigned quiet_ticks = 0;  // since something was written
   };
   using Key = std::uint64_t;
 
-  void add(Reader reader);
+  Key add(Reader reader);
+  // Answers the request: from now on there is a connection.
+  void accept(Key key);
   void remove(Key key);
   void on_changed();
   void pump();

@@ -14,10 +14,6 @@ constexpr Milliseconds patience{3'000};
 // The consumer is kept so long for the next question.
 constexpr std::chrono::seconds idle_max{10};
 
-std::unexpected<stream::ReadFailure> down(std::string reason) {
-  return base::fail(stream::ReadFailure{.error = stream::ReadError::down, .reason = std::move(reason)});
-}
-
 // Beyond those named in `from` each partition is read from where it begins.
 stream::Offsets placed(const stream::Offsets& from, const stream::Offsets& beginnings, stream::ReadPage& page) {
   stream::Offsets next = beginnings;
@@ -144,11 +140,7 @@ base::Result<stream::ReadPage, stream::ReadFailure> History::read(const PageQues
 base::Result<void, stream::ReadFailure> History::place(const stream::Offsets& from, stream::ReadPage& page) {
   const auto partitions = ask_partitions();
   if (!partitions) return base::fail(partitions.error());
-  if (!from.empty() && from.rbegin()->first >= *partitions) {
-    return base::fail(stream::ReadFailure{
-        .error = stream::ReadError::refused,
-        .reason = fmt::format("no such position: the topic has {} partitions, 0 to {}", *partitions, *partitions - 1)});
-  }
+  if (auto refusal = refuse_place(from, *partitions)) return base::fail(std::move(*refusal));
   const auto beginnings = ask_edge(Edge::beginning, *partitions);
   if (!beginnings) return base::fail(beginnings.error());
   const auto ends = ask_edge(Edge::end, *partitions);

@@ -29,19 +29,20 @@ std::string line_of(const Fetched& fetched) {
 
 }  // namespace
 
-std::expected<void, std::string> tail(const TailSettings& settings,
-                                      const std::function<bool(std::string_view lines)>& write,
-                                      const std::function<bool()>& stopped) {
+base::Result<void, stream::ReadFailure> tail(const TailSettings& settings,
+                                             const std::function<bool(std::string_view lines)>& write,
+                                             const std::function<bool()>& stopped) {
   const auto consumer = TopicConsumer::make(
       {.properties = settings.properties, .topic = settings.topic, .fetch_wait = fetch_wait, .limit = settings.limit});
-  if (!consumer) return std::unexpected(consumer.error());
+  if (!consumer) return down(consumer.error());
   const auto partitions = (*consumer)->count_partitions();
-  if (!partitions) return std::unexpected(partitions.error());
-  if (auto assigned = assign(**consumer, settings.from, *partitions); !assigned) return assigned;
+  if (!partitions) return down(partitions.error());
+  if (auto refusal = refuse_place(settings.from, *partitions)) return base::fail(std::move(*refusal));
+  if (auto assigned = assign(**consumer, settings.from, *partitions); !assigned) return down(assigned.error());
   std::set<std::int32_t> ended;
   while (!stopped() && (settings.follow || ended.size() < static_cast<std::size_t>(*partitions))) {
     const Polled polled = (*consumer)->poll(poll_wait);
-    if (const auto* failed = std::get_if<PollFailed>(&polled)) return std::unexpected(failed->reason);
+    if (const auto* failed = std::get_if<PollFailed>(&polled)) return down(failed->reason);
     if (const auto* end = std::get_if<EndReached>(&polled)) ended.insert(end->partition);
     if (const auto* fetched = std::get_if<Fetched>(&polled); fetched != nullptr && !write(line_of(*fetched))) return {};
   }

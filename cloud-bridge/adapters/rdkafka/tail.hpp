@@ -1,13 +1,13 @@
 // Tail: the events topic's committed records as JSON lines, from a process of its own, in no group.
 #pragma once
 
-#include <expected>
 #include <functional>
 #include <string>
 #include <string_view>
 
 #include "cloud-bridge/adapters/rdkafka/client.hpp"
 #include "cloud-bridge/stream/offsets.hpp"
+#include "cloud-bridge/stream/stream.hpp"
 
 namespace kafka {
 
@@ -20,10 +20,10 @@ struct TailSettings {
 };
 
 // Calls `write` with whole lines until the end of every partition, or for ever with `follow`; write answers false when
-// nobody reads any more, stopped answers true when it is time to end. Both ends are success. The error is for people.
+// nobody reads any more, stopped answers true when it is time to end. Both ends are success.
 // Records of one key come in order; between partitions there is none.
-[[nodiscard]] std::expected<void, std::string> tail(const TailSettings& settings,
-                                                    const std::function<bool(std::string_view lines)>& write,
-                                                    const std::function<bool()>& stopped);
+[[nodiscard]] base::Result<void, stream::ReadFailure> tail(const TailSettings& settings,
+                                                           const std::function<bool(std::string_view lines)>& write,
+                                                           const std::function<bool()>& stopped);
 
 }  // namespace kafka

@@ -61,6 +61,17 @@ std::expected<std::int32_t, std::string> count_in(const struct rd_kafka_metadata
 
 }  // namespace
 
+std::unexpected<stream::ReadFailure> down(std::string reason) {
+  return base::fail(stream::ReadFailure{.error = stream::ReadError::down, .reason = std::move(reason)});
+}
+
+std::optional<stream::ReadFailure> refuse_place(const stream::Offsets& place, std::int32_t partitions) {
+  if (place.empty() || place.rbegin()->first < partitions) return std::nullopt;
+  return stream::ReadFailure{.error = stream::ReadError::refused,
+                             .reason = fmt::format("partition {} is not there: the topic has {}, 0 to {}",
+                                                   place.rbegin()->first, partitions, partitions - 1)};
+}
+
 std::expected<std::unique_ptr<TopicConsumer>, std::string> TopicConsumer::make(ConsumerSettings settings) {
   auto conf = make_conf(consumer_properties(settings));
   if (!conf) return std::unexpected(conf.error());

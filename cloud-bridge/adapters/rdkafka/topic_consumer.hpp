@@ -8,11 +8,13 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 
 #include "cloud-bridge/adapters/rdkafka/client.hpp"
 #include "cloud-bridge/stream/offsets.hpp"
+#include "cloud-bridge/stream/stream.hpp"
 
 namespace kafka {
 
@@ -44,6 +46,10 @@ struct PollFailed {
 using Polled = std::variant<Nothing, Fetched, EndReached, PollFailed>;
 
 enum class Edge { beginning, end };
+
+[[nodiscard]] std::unexpected<stream::ReadFailure> down(std::string reason);
+// Why a place is none of a topic with so many partitions.
+[[nodiscard]] std::optional<stream::ReadFailure> refuse_place(const stream::Offsets& place, std::int32_t partitions);
 
 class TopicConsumer {
  public:

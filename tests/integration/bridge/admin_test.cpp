@@ -39,7 +39,7 @@ class Rig {
     server_ = std::move(*platform::start_http_server(
         io_, settings,
         [this](const platform::HttpRequest& request, const std::shared_ptr<platform::Responder>& responder) {
-          admin_.on_request(request, *responder);
+          admin_.on_request(request, responder);
         }));
     stream_.open(owner_);
     snapshot.stream.up = true;
