@@ -95,6 +95,7 @@ void ShardGroup::drain(progress::Gateway& gateway, const Message* message, base:
                    [&](handoff::Reply& reply) { outbox_.put(gateway.receiver.gateway_id(), std::move(reply.ack)); },
                    [&](handoff::Heard& heard) {
                      gateway.heartbeat = std::move(heard.heartbeat);
+                     gateway.settle_pending();
                      rows_.note(gateway, ledger_.size(), now.instant);
                    },
                    [&](const handoff::Refuse& what) { refuse(gateway, what.reason, message, now); }},

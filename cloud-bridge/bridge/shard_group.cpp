@@ -93,6 +93,7 @@ void ShardGroup::on_committed(stream::TransactionId id, bool may_begin, base::No
   for (const auto& [gateway, issue] : done.issues) {
     gateway->receiver.set_credit(credit());
     gateway->receiver.on_committed(issue.ticket);
+    gateway->settle_pending();
     drain(*gateway, nullptr, now);
     rows_.note(*gateway, ledger_.size(), now.instant);
   }

@@ -1,8 +1,21 @@
 #include "cloud-bridge/progress/ledger.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace progress {
+
+void Gateway::settle_pending() {
+  const auto& committed = receiver.committed();
+  if (!heartbeat || !committed || heartbeat->epoch() != committed->place.epoch.view()) return;
+  const std::uint64_t seq = committed->place.seq.value();
+  if (seq <= heartbeat->committed_seq()) return;
+  const std::uint64_t since = seq - heartbeat->committed_seq();
+  heartbeat->set_committed_seq(seq);
+  heartbeat->set_pending_events(heartbeat->pending_events() - std::min(since, heartbeat->pending_events()));
+  heartbeat->clear_pending_amounts();
+  heartbeat->clear_oldest_pending_at_ms();
+}
 
 void Ledger::restore(const std::vector<tillstream::v1::Progress>& stored) {
   forget();

@@ -32,6 +32,10 @@ struct Gateway {
           std::optional<handoff::Progress> stored)
       : receiver(hasher, std::move(gateway_id), std::move(settings), std::move(stored)) {}
 
+  // Takes out of the heartbeat what was committed since it was sent, so that nothing is committed and pending at a
+  // time. Of what is left only the number is known then; the next heartbeat says the rest.
+  void settle_pending();
+
   handoff::Receiver receiver;
   std::optional<base::UtcTime> last_heard_at;
   std::optional<tillstream::v1::Heartbeat> heartbeat;

@@ -319,6 +319,14 @@ class Stream:
     def notices(self):
         return [json.loads(row["value"]) for row in self.rows() if row["type"] == "notice"]
 
+    def gateways(self):
+        """The public table, by gateway."""
+        connection = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=10)
+        try:
+            return {gateway: json.loads(value) for gateway, value in connection.execute("SELECT gateway_id, value FROM gateways")}
+        finally:
+            connection.close()
+
 
 def wait_drained(stream, terminals, seconds=90):
     """Until everything that a terminal was told is stored is in the stream."""

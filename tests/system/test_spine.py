@@ -21,6 +21,30 @@ def test_a_tap_reaches_the_stream_and_the_journal_hears_of_it(make_rig):
     r.wait_for("the ack at the gateway", lambda: rig.gateway.status()["pending_events"] == 0)
 
 
+def test_nothing_is_committed_and_pending_at_a_time_in_the_table_of_gateways_also_after_a_bridge_was_killed(make_rig):
+    rig = make_rig()
+
+    def row():
+        rows = rig.stream.gateways()
+        return rows.get("shop-0001", {})
+
+    rig.gateway.submit(r.sale("T1", "0"))
+    r.wait_for("the gateway's row", lambda: "pending_events" in row())
+    rig.bridge.kill9()
+    for number in range(1, 41):
+        last = rig.gateway.submit(r.sale("T1", str(number)))[1]["seq"]
+    rig.begin(rig.bridge)
+
+    def none_pending():
+        now = row()
+        assert now["committed_seq"] + now["pending_events"] <= last, now
+        return now["committed_seq"] == last and now["pending_events"] == 0 and now["pending_amounts"] == []
+
+    r.wait_for("the events in the stream", lambda: rig.stream.count() == 41)
+    # Rows follow their events within a second; the gateway speaks again after five.
+    r.wait_for("nothing pending", none_pending, 3)
+
+
 def test_a_repeat_is_answered_alike_also_after_a_restart(make_rig):
     rig = make_rig()
     first = rig.gateway.submit(r.sale("T1", "1"))[1]

@@ -172,6 +172,35 @@ TEST_CASE(
   CHECK(rig.store.gateways.at("shop-1") == row);
 }
 
+TEST_CASE("shard group: what was committed since a heartbeat is pending no more, neither in the row nor in memory") {
+  Rig rig;
+  rig.start();
+  ScriptedGateway gateway(platform::hasher(), "shop-1");
+  rig.greet(gateway);
+  gateway.append_events(5);
+  const auto pending = [&] {
+    rig.settle();
+    rig.advance(2s);
+    rig.settle();
+    const std::string& row = rig.store.gateways.at("shop-1");
+    const auto at = row.find("\"pending_events\":");
+    REQUIRE(at != std::string::npos);
+    CHECK((row.find("\"pending_amounts\":[]") != std::string::npos) ==
+          row.substr(at).starts_with("\"pending_events\":0,"));
+    return row.substr(at + 17, 1);
+  };
+  rig.say(gateway, gateway.heartbeat(1, 0));
+  CHECK(pending() == "5");
+  rig.say(gateway, gateway.batch(1, 2));
+  CHECK(pending() == "3");
+  // Sent before its acks had come.
+  rig.say(gateway, gateway.heartbeat(2, 1));
+  CHECK(pending() == "3");
+  gateway.append_events(1);
+  rig.say(gateway, gateway.batch(3, 6));
+  CHECK(pending() == "0");
+}
+
 TEST_CASE("shard group: a row that must wait is written when its time has come, without any event") {
   Rig rig;
   rig.start();
