@@ -328,6 +328,43 @@ def test_an_id_goes_on_at_another_bridge_and_every_bridge_shows_what_all_have_pu
     assert sorted(first_follower.ids() + follower.ids()) == expected
 
 
+@pytest.mark.parametrize("with_a_registry", [False, True])
+def test_server_sent_events_and_tail_show_json_of_a_topic_that_holds_both_formats(cluster, registry, make_rig, tmp_path, follow, with_a_registry):
+    rig = k.rig_on(cluster, make_rig, tmp_path)
+    for process in (rig.broker, rig.bridge, rig.gateway):
+        rig.begin(process)
+
+    def sell(ref, bridge_began):
+        sale = r.sale("T1", ref, 1250, merchant_name="Bäckerei", attributes={"lane": "3", "a": "b"}, card_number="4111 1111 1111 1111")
+        event_id = rig.gateway.submit(sale)[1]["event_id"]
+        r.wait_for(f"the ack, {bridge_began}", lambda: rig.gateway.status()["pending_events"] == 0)
+        return event_id
+
+    as_json = sell("1", "JSON")
+    rig.bridge.terminate()
+    if with_a_registry:
+        with_registry(rig, registry.url)
+    else:
+        rig.bridge.tables["stream.kafka"]["format"] = "protobuf"
+        rig.bridge.config.write_text(r.toml(rig.bridge.tables))
+    rig.begin(rig.bridge)
+    whole, live = follow(rig.bridge, "?from=0"), follow(rig.bridge)
+    await_placed(live)
+    as_protobuf = sell("2", "protobuf")
+    for follower in (whole, live):
+        r.wait_for("the event", lambda: as_protobuf in follower.ids())
+    assert as_json in whole.ids() and as_json not in live.ids()
+    # What differs between the two sales, and nothing else.
+    own = {"event_id", "seq", "terminal_ref", "business_key", "received_at", "published_at"}
+    shown = {record["event_id"]: record for record in whole.records}
+    for field in shown[as_json].keys() | shown[as_protobuf].keys():
+        assert field in shown[as_protobuf] and field in shown[as_json], field
+        assert field in own or shown[as_protobuf][field] == shown[as_json][field], field
+    assert shown[as_protobuf]["terminal_ref"] == "2" and shown[as_protobuf]["amount_minor"] == 1250
+    tailed = {record["event_id"]: {name: value for name, value in record.items() if name != "position"} for record in k.tail(rig)}
+    assert tailed == shown and live.records[-1] == shown[as_protobuf]
+
+
 def test_the_live_page_gets_the_last_events_and_then_each_new_one_at_once(kafka_rig, follow):
     rig = kafka_rig()
     told = [rig.gateway.submit(r.sale("T1", str(number), 100 + number))[1]["event_id"] for number in range(60)]
