@@ -425,6 +425,8 @@ def test_a_follower_hears_that_kafka_is_away_and_misses_nothing_when_it_is_back(
     late = follow(rig.bridge)
     r.wait_for("a reason for who comes now", lambda: any(late.comments), 60)
     assert "" not in late.comments
+    late_from_a_place = follow(rig.bridge, "?from=0")
+    r.wait_for("a reason for who comes from a place", lambda: any(late_from_a_place.comments), 60)
     node.start()
     r.wait_for("Kafka back", lambda: k.alive(node) and node.ready(), 120)
     publish(cluster, rig, "back")
@@ -432,7 +434,7 @@ def test_a_follower_hears_that_kafka_is_away_and_misses_nothing_when_it_is_back(
         r.wait_for("the second event", lambda: "back" in follower.ids(), 60)
     await_placed(late)
     publish(cluster, rig, "after")
-    for follower in (live, old, late):
+    for follower in (live, old, late, late_from_a_place):
         r.wait_for("the third event", lambda: "after" in follower.ids(), 60)
         assert follower.connects == 1
-    assert live.ids() == old.ids() == ["before", "back", "after"]
+    assert live.ids() == old.ids() == late_from_a_place.ids() == ["before", "back", "after"]
