@@ -124,6 +124,15 @@ std::expected<Handle, std::string> make_client(rd_kafka_type_t type, Conf conf) 
   return client;
 }
 
+std::vector<Topic> learn_topics(rd_kafka_t* client, const std::vector<std::string>& names, Milliseconds limit) {
+  std::vector<Topic> topics;
+  for (const std::string& name : names) topics.emplace_back(rd_kafka_topic_new(client, name.c_str(), nullptr));
+  const struct rd_kafka_metadata* metadata = nullptr;
+  rd_kafka_metadata(client, 0, nullptr, &metadata, whole_ms(limit));
+  if (metadata != nullptr) rd_kafka_metadata_destroy(metadata);
+  return topics;
+}
+
 Partitions one_partition(const std::string& topic, std::int32_t partition, std::int64_t offset) {
   Partitions list(rd_kafka_topic_partition_list_new(1));
   rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition)->offset = offset;

@@ -145,22 +145,12 @@ Ended Producer::initialise(Milliseconds limit, const std::function<bool()>& stop
   } while (error && rd_kafka_error_code(error.get()) == RD_KAFKA_RESP_ERR__TIMED_OUT && !stop() &&
            Clock::now() < begun + limit);
   if (error) return failed("init_transactions", error, begun);
-  learn_topics(std::max(Milliseconds(1), std::chrono::duration_cast<Milliseconds>(begun + limit - Clock::now())));
+  const Topics& topics = settings_.topics;
+  known_ = learn_topics(client_.get(), {topics.events, topics.gateways, topics.progress, topics.dead_letters},
+                        initialise_slice);
   // Whatever shook before has nothing to do with a transaction.
   line_.take_shaken();
   return {.ending = Ending::done};
-}
-
-// Where the topics' partitions are. A client that has to find out when it is given the first record lets the first
-// transaction wait for about a second. An answer that does not come is no failure: the transaction then asks once more.
-void Producer::learn_topics(Milliseconds limit) {
-  const Topics& topics = settings_.topics;
-  known_.clear();
-  for (const std::string& name : {topics.events, topics.gateways, topics.progress, topics.dead_letters})
-    known_.emplace_back(rd_kafka_topic_new(client_.get(), name.c_str(), nullptr));
-  const struct rd_kafka_metadata* metadata = nullptr;
-  rd_kafka_metadata(client_.get(), 0, nullptr, &metadata, whole_ms(std::min(limit, initialise_slice)));
-  if (metadata != nullptr) rd_kafka_metadata_destroy(metadata);
 }
 
 Ended Producer::commit(const stream::Transaction& transaction) {

@@ -68,7 +68,6 @@ class Producer {
   void poll();
 
  private:
-  void learn_topics(Milliseconds limit);
   explicit Producer(const ProducerSettings& settings) : settings_(settings) {}
   [[nodiscard]] Ended failed(std::string_view what, const Error& error, std::chrono::steady_clock::time_point begun);
   [[nodiscard]] Ended failed(std::string_view what, rd_kafka_resp_err_t code, const char* words,

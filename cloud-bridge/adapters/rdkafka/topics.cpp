@@ -233,6 +233,7 @@ std::expected<void, std::string> write_layout(const TopicsSettings& settings, st
   const int limit = whole_ms(settings.limit);
   if (const Error error(rd_kafka_init_transactions(client->get(), limit)); error)
     return std::unexpected(told("init_transactions", error.get()));
+  const auto known = learn_topics(client->get(), {settings.names.progress}, question_slice);
   if (auto begun = begin(client->get()); !begun) return begun;
   for (std::uint32_t partition = 0; partition < partitions; ++partition) {
     auto done = put(client->get(), settings.names.progress, static_cast<std::int32_t>(partition), stream::kLayoutKey,
@@ -365,6 +366,7 @@ std::expected<Lack, std::string> try_to_write(const TopicsSettings& settings, co
     if (is_a_right(rd_kafka_error_code(error.get()))) return Lack::transactional_id;
     return std::unexpected(told("init_transactions", error.get()));
   }
+  const auto known = learn_topics(client, topics, question_slice);
   if (auto begun = begin(client); !begun) return std::unexpected(begun.error());
   for (const std::string& topic : topics) {
     if (auto done = put(client, topic, 0, kCheckKey, ""); !done) return std::unexpected(done.error());
