@@ -311,7 +311,7 @@ void check_folder_of(SettingsTable table, std::string_view key, const std::strin
                                folder.string()));
 }
 
-void check_tls_files(SettingsTable table, const std::optional<Tls>& tls) {
+void check_tls_files(const SettingsTable& table, const std::optional<Tls>& tls) {
   if (!tls) return;
   check_file(table, "ca", tls->ca);
   check_file(table, "certificate", tls->certificate);

@@ -276,6 +276,16 @@ def test_all_that_is_wrong_in_a_configuration_for_kafka_is_told_at_once(make_rig
         assert len([line for line in told if says in line]) == 1, err
 
 
+def test_a_property_that_a_sighup_brings_is_refused_with_its_line_and_the_bridge_goes_on(make_rig):
+    rig = make_rig(bridge={"stream": {"kind": "kafka"}, "stream.kafka": {"bootstrap_servers": "127.0.0.1:1"}}, start=False)
+    rig.begin(rig.bridge)
+    set_properties(rig, {"no.such.property": "1"})
+    rig.bridge.signal(signal.SIGHUP)
+    r.wait_for("the refusal", lambda: "the configuration is refused; the old one stays" in rig.bridge.log())
+    assert f"{rig.bridge.config}:" in rig.bridge.log() and "stream.kafka.properties.no.such.property: is no property" in rig.bridge.log()
+    assert rig.bridge.alive
+
+
 @pytest.mark.parametrize("address, says", [("127.0.0.1:1", "Connection refused"), ("no-such-host.invalid:9092", "Failed to resolve")])
 def test_a_wrong_address_is_told_while_it_keeps_trying(make_rig, address, says):
     rig = make_rig(bridge={"stream": {"kind": "kafka"}, "stream.kafka": {"bootstrap_servers": address}}, start=False)

@@ -126,6 +126,7 @@ std::expected<Handle, std::string> make_client(rd_kafka_type_t type, Conf conf) 
 
 std::vector<Topic> learn_topics(rd_kafka_t* client, const std::vector<std::string>& names, Milliseconds limit) {
   std::vector<Topic> topics;
+  topics.reserve(names.size());
   for (const std::string& name : names) topics.emplace_back(rd_kafka_topic_new(client, name.c_str(), nullptr));
   const struct rd_kafka_metadata* metadata = nullptr;
   rd_kafka_metadata(client, 0, nullptr, &metadata, whole_ms(limit));

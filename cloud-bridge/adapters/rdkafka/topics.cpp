@@ -390,6 +390,7 @@ std::expected<Lack, std::string> try_to_write(const TopicsSettings& settings, co
 
 std::expected<std::vector<std::string>, std::string> find_missing_rights_to_write(const TopicsSettings& settings) {
   std::vector<std::string> topics;
+  topics.reserve(kRoles.size());
   for (const auto role : kRoles) topics.push_back(name_of(settings.names, role));
   const auto all = try_to_write(settings, topics);
   if (!all) return std::unexpected(all.error());
