@@ -140,6 +140,7 @@ class KafkaRig final : public StreamRig {
     const auto wait = static_cast<int>(limit.count());
     const auto done = [](rd_kafka_error_t* error) { return kafka::Error(error) == nullptr; };
     REQUIRE(done(rd_kafka_init_transactions(client->get(), wait)));
+    const auto known = kafka::learn_topics(client->get(), {topics_.events}, limit);
     REQUIRE(done(rd_kafka_begin_transaction(client->get())));
     for (const auto& record : records) {
       REQUIRE(kafka::produce(client->get(), topics_.events, RD_KAFKA_PARTITION_UA, record.key, record.value, nullptr) ==
@@ -202,7 +203,9 @@ class KafkaRig final : public StreamRig {
     properties.insert(properties.end(), {{"group.id", "contract-judge"},
                                          {"isolation.level", "read_committed"},
                                          {"enable.partition.eof", "true"},
-                                         {"enable.auto.commit", "false"}});
+                                         {"enable.auto.commit", "false"},
+                                         // The brokers let who is at the end wait half a second for more.
+                                         {"fetch.wait.max.ms", "10"}});
     auto conf = kafka::make_conf(properties);
     REQUIRE(conf.has_value());
     const auto client = kafka::make_client(RD_KAFKA_CONSUMER, std::move(*conf));
