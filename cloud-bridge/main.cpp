@@ -11,6 +11,7 @@
 #include "cloud-bridge/app/commands.hpp"
 #include "cloud-bridge/app/process.hpp"
 #include "cloud-bridge/app/settings.hpp"
+#include "cloud-bridge/app/token_key.hpp"
 #include "cloud-bridge/config/config.hpp"
 #include "proto/platform/log.hpp"
 #include "proto/platform/system.hpp"
@@ -56,6 +57,8 @@ int dispatch(const app::Arguments& arguments, const config::Config& config) {
       return app::topics(arguments, config);
     case app::Command::release:
       return app::release(arguments, config);
+    case app::Command::token_key:
+      break;
   }
   return app::exit_wrong_use;
 }
@@ -66,6 +69,7 @@ int main(int argc, char** argv) {
   try {
     const app::ParsedArguments parsed = app::parse_arguments(argc, argv);
     if (!parsed.arguments) return parsed.exit_status;
+    if (parsed.arguments->command == app::Command::token_key) return app::derive_token_key(parsed.arguments->token_key);
     const auto config = config::load(parsed.arguments->config, app::find_property_problems);
     if (config) {
       const int status = dispatch(*parsed.arguments, *config);

@@ -46,13 +46,32 @@ void add_topics(CLI::App& topics, Arguments& arguments) {
       ->capture_default_str();
 }
 
-constexpr std::array<std::string_view, 6> words = {"run", "check", "tail", "status", "release", "topics"};
-constexpr std::array<std::string_view, 11> flags = {
-    "--config",        "--from",  "--follow",      "--help",       "--version",
-    "--create",        "--check", "--replication", "--partitions", "--events-partitions",
-    "--accept-repeats"};
-constexpr std::array<std::string_view, 5> flags_with_value = {"--config", "--from", "--replication", "--partitions",
-                                                              "--events-partitions"};
+void add_token_key(CLI::App& cli, TokenKeyArguments& arguments) {
+  CLI::App* const token_key = cli.add_subcommand("token-key", "keys that gateways make card tokens with");
+  token_key->require_subcommand(1);
+  CLI::App* const derive =
+      token_key->add_subcommand("derive", "make one gateway's key from the master key of all; prints the key's name");
+  derive->add_option("--master", arguments.master, "the master key, at least 32 bytes, mode 0600")
+      ->required()
+      ->type_name("FILE");
+  derive->add_option("--gateway", arguments.gateway_id, "the gateway's id")->required()->type_name("ID");
+  derive->add_option("--key-version", arguments.version, "1, and one more at each rotation")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  derive->add_option("--out", arguments.out, "where to write the key; never over a file")
+      ->required()
+      ->type_name("FILE");
+}
+
+constexpr std::array<std::string_view, 8> words = {"run",     "check",  "tail",      "status",
+                                                   "release", "topics", "token-key", "derive"};
+constexpr std::array<std::string_view, 15> flags = {
+    "--config", "--from",    "--follow",      "--help",       "--version",
+    "--create", "--check",   "--replication", "--partitions", "--events-partitions",
+    "--master", "--gateway", "--key-version", "--out",        "--accept-repeats"};
+constexpr std::array<std::string_view, 9> flags_with_value = {
+    "--config", "--from",    "--replication", "--partitions", "--events-partitions",
+    "--master", "--gateway", "--key-version", "--out"};
 
 // A flag that nobody knows is always told the nearest one: they are few. A word only when it is near.
 std::string_view known_near(std::string_view word) {
@@ -98,6 +117,7 @@ ParsedArguments parse_arguments(int argc, char** argv) {
       ->type_name("POSITION");
   tail->add_flag("--follow", arguments.follow, "wait for more at the end");
   release->add_option("ID", arguments.gateway_id, "the gateway id")->required();
+  add_token_key(cli, arguments.token_key);
   try {
     cli.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -111,6 +131,7 @@ ParsedArguments parse_arguments(int argc, char** argv) {
   if (status->parsed()) arguments.command = Command::status;
   if (release->parsed()) arguments.command = Command::release;
   if (topics->parsed()) arguments.command = Command::topics;
+  if (cli.got_subcommand("token-key")) arguments.command = Command::token_key;
   return {arguments, exit_done};
 }
 

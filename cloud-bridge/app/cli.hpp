@@ -15,7 +15,14 @@ inline constexpr int exit_failed = 1;
 inline constexpr int exit_wrong_use = 2;
 inline constexpr int exit_bad_config = 78;
 
-enum class Command : std::uint8_t { run, check, tail, status, release, topics };
+enum class Command : std::uint8_t { run, check, tail, status, release, topics, token_key };
+
+struct TokenKeyArguments {
+  std::string master;      // a file, 0600
+  std::string gateway_id;  // whose key
+  std::uint32_t version = 1;
+  std::string out;  // a file that is not there yet
+};
 
 struct Arguments {
   Command command = Command::run;
@@ -27,6 +34,7 @@ struct Arguments {
   bool check_only = false;          // topics: said for its own sake
   bool accept_repeats = false;      // topics --create: a new progress topic also beside events
   stream::TopicCounts counts = {};  // topics --create
+  TokenKeyArguments token_key;
 };
 
 struct ParsedArguments {

@@ -27,9 +27,10 @@ constexpr std::string_view footer =
     "  terminals.framed  4-byte length + protobuf (proto/wire/framed.proto)\n"
     "  admin             / /healthz /readyz /metrics /v1/status, GET /v1/events?terminal_id=&terminal_ref=,\n"
     "                    POST /v1/journal/verify, POST /v1/journal/export\n\n"
-    "Keys beside those of the manual: card.token_key_name (default: derived from the key), admin.token_file (0600; "
-    "asked for as\n"
-    "\"Authorization: Bearer …\", needed off loopback).";
+    "Keys beside those of the manual: card.token_key_name (default: derived from the key), "
+    "card.previous_token_key_file "
+    "and its name\n"
+    "(while keys are rotated), admin.token_file (0600; asked for as \"Authorization: Bearer …\", needed off loopback).";
 
 constexpr std::array<std::string_view, 10> words = {"run",     "check",  "status",  "journal", "verify",
                                                     "salvage", "export", "iso8583", "decode",  "dialects"};

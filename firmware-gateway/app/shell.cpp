@@ -48,8 +48,7 @@ gateway::Settings machine_settings(const config::Config& config) {
   settings.ingest.terminals = config.terminals;
   settings.ingest.reference_reuse = config.reference_reuse;
   settings.accept_card_numbers = config.card.accept;
-  settings.token_key = config.card.token_key;
-  settings.token_key_name = config.card.token_key_name;
+  settings.token_keys = config.card.token_keys;
   return settings;
 }
 
@@ -284,8 +283,7 @@ void Shell::reload() {
   gateway_.reconfigure({.terminals = config_.terminals,
                         .reference_reuse = config_.reference_reuse,
                         .accept_card_numbers = config_.card.accept,
-                        .token_key = config_.card.token_key,
-                        .token_key_name = config_.card.token_key_name});
+                        .token_keys = config_.card.token_keys});
   reload_certificates();
   link_->replace_settings(broker_settings(config_));
   gateway_.renew_connection(platform::now());

@@ -3,14 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "firmware-gateway/config/broker_url.hpp"
 #include "firmware-gateway/config/credentials.hpp"
 #include "firmware-gateway/config/tables.hpp"
 #include "firmware-gateway/redact/scan.hpp"
 #include "proto/base/currency.hpp"
+#include "proto/base/token_key.hpp"
 #include "proto/handoff/topics.hpp"
 #include "proto/platform/listen_address.hpp"
+#include "proto/platform/locked_memory.hpp"
 
 namespace config {
 
@@ -22,7 +25,6 @@ using platform::SettingsTable;
 constexpr std::uint64_t KiB = 1'024;
 constexpr std::uint64_t MiB = 1'024 * KiB;
 constexpr std::uint64_t GiB = 1'024 * MiB;
-constexpr std::size_t token_key_bytes = 32;
 constexpr std::size_t token_bytes_max = 4'096;
 constexpr std::size_t text_max = 64;
 
@@ -58,8 +60,11 @@ class Reader {
     });
     config.state_dir =
         table.text("state_dir", "/var/lib/tillstream", [](std::string_view path) -> std::optional<std::string> {
-          if (!path.empty()) return std::nullopt;
-          return "is empty; needed: a folder of this gateway's own";
+          if (path.empty()) return "is empty; needed: a folder of this gateway's own";
+          std::error_code ignored;
+          if (!std::filesystem::exists(path, ignored) || std::filesystem::is_directory(path, ignored))
+            return std::nullopt;
+          return fmt::format("is \"{}\", which is no folder; needed: a folder of this gateway's own", path);
         });
   }
 
@@ -240,29 +245,43 @@ class Reader {
     if (accept == "always") {
       warnings_.emplace_back("card.accept_card_numbers = \"always\": card numbers may cross the network in clear");
     }
-    const std::string file = table.text("token_key_file", "");
-    const std::string name = table.text("token_key_name", "", max_text);
-    if (file.empty()) {
-      if (!name.empty()) table.error("token_key_name", "names a key, but there is no token_key_file");
-      return;
+    card.token_keys.current = read_token_key(table, "token_key_file", "token_key_name");
+    card.token_keys.previous = read_token_key(table, "previous_token_key_file", "previous_token_key_name");
+    if (!card.token_keys.previous) return;
+    if (!table.has("token_key_file")) {
+      table.error("previous_token_key_file", "is given without token_key_file, which is the key that follows it");
+    } else if (card.token_keys.current && card.token_keys.current->view() == card.token_keys.previous->view()) {
+      table.error("previous_token_key_file", "is the same key as that of token_key_file; needed: the one before");
     }
-    auto key = read_private_file(file, token_key_bytes);
-    if (!key) return table.error("token_key_file", key.error());
-    if (key->size() != token_key_bytes) {
-      const std::string size = key->size() > token_key_bytes ? "more" : fmt::format("{}", key->size());
-      return table.error("token_key_file",
-                         fmt::format("{}: has {} bytes; needed: exactly {} (head -c 32 /dev/urandom makes such a key)",
-                                     file, size, token_key_bytes));
+  }
+
+  [[nodiscard]] std::optional<redact::TokenKey> read_token_key(SettingsTable& table, const char* file_key,
+                                                               const char* name_key) {
+    const std::string file = table.text(file_key, "");
+    const std::string name = table.text(name_key, "", max_text);
+    const auto refuse = [&](const char* key, std::string why) {
+      table.error(key, std::move(why));
+      return std::nullopt;
+    };
+    if (file.empty())
+      return name.empty() ? std::nullopt : refuse(name_key, fmt::format("names a key, but there is no {}", file_key));
+    const auto key = platform::read_private_bytes(file, base::token_key_bytes);
+    if (!key) return refuse(file_key, key.error());
+    if (key->view().size() != base::token_key_bytes) {
+      const std::string size =
+          key->view().size() > base::token_key_bytes ? "more" : fmt::format("{}", key->view().size());
+      return refuse(
+          file_key,
+          fmt::format("{}: has {} bytes; needed: exactly {} (tillstream-bridge token-key derive makes such a key)",
+                      file, size, base::token_key_bytes));
     }
-    if (key->find_first_not_of('\0') == std::string::npos) {
-      return table.error("token_key_file", fmt::format("{}: holds nothing but zeros, which anybody can guess; needed: "
-                                                       "random bytes (head -c 32 /dev/urandom makes such a key)",
-                                                       file));
+    if (key->view().find_first_not_of('\0') == std::string::npos) {
+      return refuse(file_key, fmt::format("{}: holds nothing but zeros, which anybody can guess; needed: random bytes "
+                                          "(tillstream-bridge token-key derive makes such a key)",
+                                          file));
     }
-    card.token_key = std::move(*key);
-    // Names the key without telling it: 32 bits of a one-way function of 256.
-    const base::Digest digest = needs_.hasher.sha256({"tillstream token key name 1", card.token_key});
-    card.token_key_name = name.empty() ? base::to_hex(digest.view().substr(0, 4)) : name;
+    return redact::TokenKey{.name = name.empty() ? base::token_key_name(needs_.hasher, key->view()) : name,
+                            .bytes = key->share()};
   }
 
   void read_uplink(SettingsTable table, Config& config) {

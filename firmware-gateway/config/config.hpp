@@ -42,9 +42,7 @@ struct Journal {
 };
 
 struct Card {
-  // 32 bytes, or empty: events carry no token.
-  std::string token_key;
-  std::string token_key_name;
+  redact::TokenKeys token_keys;
   redact::AcceptCardNumbers accept = redact::AcceptCardNumbers::loopback;
 };
 

@@ -30,10 +30,8 @@ void Gateway::make_guard() {
   if (guard_) {
     for (std::size_t i = 0; i < masked_before_.size(); ++i) masked_before_[i] += guard_->masked()[i];
   }
-  redact::GuardSettings guard{.accept_card_numbers = settings_.accept_card_numbers, .token_key = {}, .mark_key = {}};
-  if (!settings_.token_key.empty()) {
-    guard.token_key = redact::TokenKey{.name = settings_.token_key_name, .bytes = redact::Secret(settings_.token_key)};
-  }
+  redact::GuardSettings guard{
+      .accept_card_numbers = settings_.accept_card_numbers, .token_keys = settings_.token_keys, .mark_key = {}};
   // Kept with the journal, as the events are in which the marks must stay comparable.
   const base::BytesView journal_key(reinterpret_cast<const char*>(hash_key_.data()), hash_key_.size());
   guard.mark_key = redact::Secret(hasher_.hmac_sha256(journal_key, "tillstream mark key 1").view());
@@ -56,8 +54,7 @@ bool Gateway::settled() const { return ingest_.idle() && out_.empty(); }
 void Gateway::reconfigure(const Reconfiguration& changed) {
   ingest_.configure(changed.terminals, changed.reference_reuse);
   settings_.accept_card_numbers = changed.accept_card_numbers;
-  settings_.token_key = changed.token_key;
-  settings_.token_key_name = changed.token_key_name;
+  settings_.token_keys = changed.token_keys;
   make_guard();
 }
 

@@ -54,9 +54,7 @@ struct Settings {
   // The journal's own; here it only says how often to look for rows that have outlived it.
   std::chrono::milliseconds retention = std::chrono::hours(35 * 24);
   redact::AcceptCardNumbers accept_card_numbers = redact::AcceptCardNumbers::loopback;
-  // 32 bytes, or empty: events carry no token.
-  std::string token_key;
-  std::string token_key_name;
+  redact::TokenKeys token_keys;
 };
 
 // What SIGHUP may change while the machine runs.
@@ -64,8 +62,7 @@ struct Reconfiguration {
   ingest::Terminals terminals;
   std::chrono::milliseconds reference_reuse;
   redact::AcceptCardNumbers accept_card_numbers;
-  std::string token_key;
-  std::string token_key_name;
+  redact::TokenKeys token_keys;
 };
 
 // Where an event that this gateway knows has come to.

@@ -61,6 +61,9 @@ void set_card(Event& event, const Fields& fields) {
   event.set_card_token(fields.text(Field::card_token));
   event.set_card_token_key(fields.text(Field::card_token_key));
   event.set_card_par(fields.text(Field::card_par));
+  if (!fields.previous_token) return;
+  event.set_card_token_previous(fields.previous_token->token);
+  event.set_card_token_previous_key(fields.previous_token->key);
 }
 
 void set_merchant(Event& event, const Fields& fields, const TerminalProfile& profile) {
@@ -100,6 +103,8 @@ bool has_totals(const Event& event) {
          event.has_refund_reversals_minor() || event.has_declined_count() || event.has_failed_count() ||
          event.has_net_minor();
 }
+
+bool needs_version_2(const Event& event) { return has_totals(event) || !event.card_token_previous().empty(); }
 
 MaybeRefusal set_time(Event& event, const Fields& fields) {
   const auto time = base::parse_rfc3339(fields.text(Field::occurred_at));
@@ -188,7 +193,7 @@ base::Result<Event, Refusal> Recorder::record(const redact::Cleared& cleared, Mo
   set_totals(event, fields);
   set_rest(event, fields);
   set_effect(event, event.original_type());
-  event.set_schema_version(has_totals(event) ? totals_schema_version : event_schema_version);
+  event.set_schema_version(needs_version_2(event) ? second_schema_version : event_schema_version);
   event.set_event_id(std::string(event_ids_.next(moment.utc).view()));
   event.set_received_at_ms(moment.utc.time_since_epoch().count());
   event.set_clock_synced(moment.clock_synced);

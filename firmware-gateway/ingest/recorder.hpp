@@ -14,8 +14,8 @@
 namespace ingest {
 
 inline constexpr std::uint32_t event_schema_version = 1;
-// Of an event with totals: a bridge that does not know them holds it, and nothing else.
-inline constexpr std::uint32_t totals_schema_version = 2;
+// Of an event with totals or a second token: a bridge that does not know them holds it, and nothing else.
+inline constexpr std::uint32_t second_schema_version = 2;
 
 // The gateway's clock when the event came.
 struct Moment {

@@ -165,7 +165,7 @@ Tally doubt_of(std::string_view terminal_id, base::UtcTime at) {
 }
 
 std::optional<Tally> settle(Event& event, const redact::Settlement& settlement, const journal::Tallies& tallies) {
-  event.set_schema_version(totals_schema_version);
+  event.set_schema_version(second_schema_version);
   const std::string key = key_of(event.terminal_id(), event.currency());
   const std::int64_t doubts_now = doubts_of(event.terminal_id(), tallies);
   auto sum = event.currency().empty() ? std::nullopt : tallies.find(key);

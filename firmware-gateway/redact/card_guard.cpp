@@ -85,15 +85,21 @@ std::optional<Refusal> CardGuard::reduce_card(Draft& draft, Channel channel) {
   if (last4.empty()) last4 = card->last4;
   // The terminal knows which of a card's brands was used; the number is only a guess.
   if (draft.fields.text(Field::card_brand).empty()) draft.fields.text(Field::card_brand) = card->brand;
-  if (!card->pan.empty()) set_token(draft.fields, card->pan);
+  if (!card->pan.empty()) set_tokens(draft.fields, card->pan);
   return std::nullopt;
 }
 
-void CardGuard::set_token(Fields& fields, const Secret& pan) const {
-  if (!settings_.token_key) return;
-  const base::Digest full = hasher_.hmac_sha256(settings_.token_key->bytes.view(), pan.view());
-  fields.text(Field::card_token) = base::to_base32(full.view().substr(0, token_bytes));
-  fields.text(Field::card_token_key) = settings_.token_key->name;
+void CardGuard::set_tokens(Fields& fields, const Secret& pan) const {
+  const auto& [current, previous] = settings_.token_keys;
+  if (!current) return;
+  fields.text(Field::card_token) = token_of(pan, *current);
+  fields.text(Field::card_token_key) = current->name;
+  if (previous) fields.previous_token = KeyedToken{.token = token_of(pan, *previous), .key = previous->name};
+}
+
+std::string CardGuard::token_of(const Secret& pan, const TokenKey& key) const {
+  const base::Digest full = hasher_.hmac_sha256(key.view(), pan.view());
+  return base::to_base32(full.view().substr(0, token_bytes));
 }
 
 void CardGuard::scan_texts(Fields& fields) {

@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,7 @@
 #include "firmware-gateway/redact/secret.hpp"
 #include "proto/base/hasher.hpp"
 #include "proto/base/result.hpp"
+#include "proto/base/token_key.hpp"
 
 namespace redact {
 
@@ -64,15 +66,25 @@ struct Channel {
 // Clear PANs over a line without TLS.
 enum class AcceptCardNumbers { never, loopback, always };
 
+// Copies share the key's bytes, wherever these lie.
 struct TokenKey {
   std::string name;
-  Secret bytes;  // 32
+  std::shared_ptr<const char[]> bytes;  // base::token_key_bytes
+
+  [[nodiscard]] base::BytesView view() const { return {bytes.get(), base::token_key_bytes}; }
+};
+
+struct TokenKeys {
+  // None: events carry no token.
+  std::optional<TokenKey> current;
+  // During a rotation the one before: events carry its token, too, so that readers can tell that two tokens are one
+  // card.
+  std::optional<TokenKey> previous;
 };
 
 struct GuardSettings {
   AcceptCardNumbers accept_card_numbers = AcceptCardNumbers::loopback;
-  // None: events carry no token.
-  std::optional<TokenKey> token_key;
+  TokenKeys token_keys;
   // 32 random bytes of this gateway, kept with the journal: makes the marks in identities tell two apart without giving
   // the number away.
   Secret mark_key;
@@ -95,7 +107,8 @@ class CardGuard {
  private:
   [[nodiscard]] std::optional<Refusal> reduce_card(Draft& draft, Channel channel);
   [[nodiscard]] bool accepts_clear(Channel channel) const;
-  void set_token(Fields& fields, const Secret& pan) const;
+  void set_tokens(Fields& fields, const Secret& pan) const;
+  [[nodiscard]] std::string token_of(const Secret& pan, const TokenKey& key) const;
   void scan_texts(Fields& fields);
   void scan_text(Fields& fields, Field field);
   void scan_attributes(Fields& fields);

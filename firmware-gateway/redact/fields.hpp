@@ -139,6 +139,12 @@ struct Settlement {
   std::optional<bool> closed_elsewhere;
 };
 
+// A card's token by a key that is on its way out.
+struct KeyedToken {
+  std::string token;
+  std::string key;  // its name
+};
+
 // Attributes that card-scheme parsers set, and that later steps go by.
 //   message_ref     what tells the message from others with the same terminal_ref: part of the key
 //   transmitted_at  MMDDhhmmss by UTC, as the message said it: originals are named by it
@@ -161,6 +167,7 @@ struct Fields {
   std::optional<WrittenTime> written_utc;
   std::optional<Original> original;
   std::optional<Settlement> settlement;
+  std::optional<KeyedToken> previous_token;
 
   [[nodiscard]] std::string& text(Field field) { return texts.at(static_cast<std::size_t>(field)); }
   [[nodiscard]] const std::string& text(Field field) const { return texts.at(static_cast<std::size_t>(field)); }

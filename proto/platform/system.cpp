@@ -17,6 +17,7 @@
 #include <system_error>
 
 #include "proto/base/assert.hpp"
+#include "proto/platform/locked_memory.hpp"
 
 namespace platform {
 namespace {
@@ -83,7 +84,7 @@ std::string harden_process() {
   const rlimit no_core{.rlim_cur = 0, .rlim_max = 0};
   if (::setrlimit(RLIMIT_CORE, &no_core) != 0) return failed("setrlimit(RLIMIT_CORE)");
   if (!kLeakCheckAttaches && ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return failed("prctl(PR_SET_DUMPABLE)");
-  return {};
+  return open_locked_memory();
 }
 
 bool output_written() {

@@ -23,9 +23,9 @@ namespace platform {
 // sd_notify: "READY=1", "STOPPING=1", "WATCHDOG=1", "STATUS=…". Does nothing without systemd.
 void notify_supervisor(std::string_view state);
 
-// No core dumps, not traceable by other processes of the same user: memory may hold card data for a moment. Empty when
-// done; else names the call that failed and why. Under AddressSanitizer the process stays traceable, because its leak
-// check attaches to it.
+// No core dumps, not traceable by other processes of the same user, keys in locked memory: memory may hold card data
+// for a moment, and keys for long. Empty when done; else says what failed and why. Under AddressSanitizer the process
+// stays traceable, because its leak check attaches to it.
 [[nodiscard]] std::string harden_process();
 
 // Whether everything that was printed to stdout has got where it should, or the reader has gone of its own accord (a

@@ -111,6 +111,8 @@ void append_payment(JsonObject& json, const Event& event) {
   json.text("card_brand", event.card_brand());
   json.text("card_token", event.card_token());
   json.text("card_token_key", event.card_token_key());
+  json.text("card_token_previous", event.card_token_previous());
+  json.text("card_token_previous_key", event.card_token_previous_key());
   json.text("card_par", event.card_par());
   json.text("entry_mode", event.entry_mode());
   json.text("cvm", event.cvm());

@@ -31,7 +31,7 @@ from receipt import receipt
 from rig import NO_TAPS, CannotStart, Rig, last_words
 from scene import Scene
 from iso_tills import IsoTill
-from tills import SHOPS, CardResolver, Customers, Till
+from tills import SHOPS, Cardholders, Customers, Till
 from workshop import Workshop
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,7 +152,7 @@ class Conductor:
                   lambda: self._signals > 0)
         if self._signals:
             raise Interrupted
-        self._resolver = CardResolver(rig.token_key)
+        self._resolver = Cardholders(rig.master_key)
         self._scene = Scene(self._board, self._resolver)
         self._stopping = threading.Event()
         threading.Thread(target=self._gauge, name="gauge", daemon=True).start()

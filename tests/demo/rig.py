@@ -171,11 +171,12 @@ class Rig:
     def __init__(self, binaries: Path, kafka: bool = False, iso8583: bool = False) -> None:
         self.folder = make_folder()
         self.kafka = make_kafka(self.folder) if kafka else None
-        self.token_key = secrets.token_bytes(32)
+        self.master_key = secrets.token_bytes(32)
         self._ports = {"broker": free_port(), "bridge": free_port(), "terminals": free_port(), "admin": free_port(),
                        "iso8583": free_port()}
         self._iso8583 = iso8583
         self.relay = Relay(free_port(), ("127.0.0.1", self._ports["broker"]))
+        self._tool = str(binaries / "tillstream-bridge")
         self._write_files()
         self.broker = Part("mosquitto", [find_broker(), "-c", str(self.folder / "mosquitto.conf")], self.folder)
         self.bridge = Part("bridge", [str(binaries / "tillstream-bridge"), "run", "--config", str(self.folder / "bridge.toml")],
@@ -183,13 +184,14 @@ class Rig:
         self.gateway = Part("gateway", [str(binaries / "tillstream-gateway"), "run", "--config", str(self.folder / "gateway.toml")],
                             self.folder)
         self.parts = (self.broker, self.bridge, self.gateway)
-        self._tool = str(binaries / "tillstream-bridge")
 
     def _write_files(self) -> None:
         (self.folder / "gateway").mkdir(mode=0o700)
-        key = self.folder / "token.key"
-        key.touch(mode=0o600)
-        key.write_bytes(self.token_key)
+        master = self.folder / "master.key"
+        master.touch(mode=0o600)
+        master.write_bytes(self.master_key)
+        subprocess.run([self._tool, "token-key", "derive", "--master", master, "--gateway", GATEWAY_ID, "--out", self.folder / "token.key"],
+                       check=True, capture_output=True)
         values = self._ports | {"folder": self.folder, "relay": self.relay.port, "gateway_id": GATEWAY_ID,
                                 "kafka": self.kafka.bootstrap if self.kafka else None,
                                 "iso8583_door": ISO8583_DOOR.format(**self._ports) if self._iso8583 else ""}

@@ -7,7 +7,7 @@ from collections import deque
 
 from board import Board
 from ledger import Key, Ledger, Tap, Verdict
-from tills import CardResolver
+from tills import Cardholders
 
 RECEIPTS_SHOWN = 6
 QUEUE_SHOWN = 9
@@ -21,7 +21,7 @@ def _ms(seconds: float | None) -> float | None:
 
 
 class Scene:
-    def __init__(self, board: Board, resolver: CardResolver) -> None:
+    def __init__(self, board: Board, resolver: Cardholders) -> None:
         self._board = board
         self._resolver = resolver
         self._lock = threading.RLock()

@@ -13,7 +13,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+
 from board import WAITING_MAX, Board
+from card_resolver import derive_key, key_name, token_of
 from conductor import Conductor
 from ledger import Ledger, Tap, audit, percentile
 from page_server import CannotServe, PageServer
@@ -21,7 +24,7 @@ from readers import sse_messages
 from receipt import WIDTH, duration, receipt
 from relay import Relay
 from rig import free_port
-from tills import CARDS, SHOPS, CardResolver, Checkout
+from tills import CARDS, SHOPS, Cardholders, Checkout
 
 
 def tap(ledger, reference, at=0.0):
@@ -251,12 +254,15 @@ def test_a_taken_port_is_named_with_its_remedy(page):
 
 
 def test_card_resolver_knows_whose_token_it_is_and_falls_back_to_the_last_four():
-    key = bytes(range(32))
-    resolver = CardResolver(key)
+    master = bytes(range(32))
+    key = derive_key(master, "shop-1", 1)
+    cardholders = Cardholders(master)
     for card in CARDS:
-        assert resolver.holder({"card_token": CardResolver.token(key, card.number)}) == (card.holder, "token")
-        assert resolver.holder({"card_token": "foreign", "card_last4": card.last4}) == (card.holder, "last four")
-    assert resolver.holder({}) == ("somebody", "nothing")
+        event = {"gateway_id": "shop-1", "card_last4": card.last4, "card_token": token_of(key, card.number), "card_token_key": key_name(key)}
+        assert cardholders.holder(event) == (card.holder, "token")
+        assert cardholders.holder(event | {"card_token_key": "foreign"}) == (card.holder, "last four")
+        assert cardholders.holder(event | {"gateway_id": "shop-2"}) == (card.holder, "last four")
+    assert cardholders.holder({}) == ("somebody", "nothing")
 
 
 @pytest.mark.parametrize("shop", SHOPS, ids=lambda shop: shop.name)

@@ -6,18 +6,21 @@ take whichever till is free.
 """
 from __future__ import annotations
 
-import base64
 import datetime
-import hashlib
-import hmac
 import http.client
 import json
 import queue
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+
+from card_resolver import CardResolver, read_cards
 
 ANSWER_SECONDS = 10.0
 AGAIN_SECONDS = (0.2, 1.0)  # between two tries without an answer: first, most
@@ -35,17 +38,6 @@ class Shop:
     goods: tuple[tuple[str, int], ...]  # name, EUR cents
 
 
-@dataclass(frozen=True)
-class Card:
-    holder: str
-    number: str  # a card scheme's published test number, never anybody's card
-    brand: str
-
-    @property
-    def last4(self) -> str:
-        return self.number[-4:]
-
-
 SHOPS = (
     Shop("M-1001", "Bäckerei Morgenrot", "5462", "T-0017-1", 4711,
          (("Semmel", 65), ("Kornspitz", 120), ("Topfengolatsche", 290), ("Butterkipferl", 210), ("Bauernbrot 1 kg", 540))),
@@ -56,33 +48,21 @@ SHOPS = (
     Shop("M-1004", "Buchhandlung am Eck", "5942", "T-0017-4", 2305,
          (("Taschenbuch", 1299), ("Stadtplan", 890), ("Notizheft", 650), ("Bildband", 4990), ("Lesezeichen", 195))),
 )
-CARDS = (
-    Card("Anna", "4111111111111111", "Visa"),
-    Card("Ben", "5555555555554444", "Mastercard"),
-    Card("Clara", "378282246310005", "Amex"),
-    Card("David", "4242424242424242", "Visa"),
-    Card("Emma", "5105105105105100", "Mastercard"),
-)
+CARDS = tuple(read_cards()[:5])
 # What a purchase is paid in: nearly always euros; the rates are for the demo's prices only.
 CURRENCIES = (("EUR", 2, 1.0),) * 17 + (("CHF", 2, 0.95), ("CZK", 2, 25.0), ("JPY", 0, 160.0))
 
 
-class CardResolver:
-    """Whom a card token belongs to. The issuer's part in the play: it alone knows cards and the gateway's token key."""
+class Cardholders:
+    """The issuer's part in the play: it alone knows the cards and the master key."""
 
-    def __init__(self, key: bytes) -> None:
-        self._holders = {self.token(key, card.number): card.holder for card in CARDS}
-
-    @staticmethod
-    def token(key: bytes, number: str) -> str:
-        digest = hmac.new(key, number.encode(), hashlib.sha256).digest()[:16]
-        return base64.b32encode(digest).decode().rstrip("=").lower()
+    def __init__(self, master: bytes) -> None:
+        self._resolver = CardResolver(list(CARDS), master)
 
     def holder(self, event: dict) -> tuple[str, str]:
         """The holder's name and how it was found out."""
-        by_token = self._holders.get(event.get("card_token", "").rstrip("=").lower())
-        if by_token:
-            return by_token, "token"
+        if card := self._resolver.card(event):
+            return card.holder, "token"
         by_last4 = [card.holder for card in CARDS if card.last4 == event.get("card_last4")]
         return (by_last4[0], "last four") if len(by_last4) == 1 else ("somebody", "nothing")
 
@@ -141,7 +121,7 @@ class Checkout:
         } | ({"auth_code": f"{self._chance.randrange(10**6):06d}"} if approved else {}) | more
         shown = {
             "type": kind, "shop": self._shop.name, "terminal": self._shop.terminal_id, "ref": reference, "lines": lines,
-            "minor": amount, "currency": code, "exponent": exponent, "outcome": outcome, "brand": card.brand, "last4": card.last4,
+            "minor": amount, "currency": code, "exponent": exponent, "outcome": outcome, "brand": card.brand.capitalize(), "last4": card.last4,
         }
         return Purchase(body, shown)
 

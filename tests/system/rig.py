@@ -131,6 +131,14 @@ class Gateway(Program):
     def write(self):
         self.config.write_text(toml(self.tables))
 
+    def reload(self):
+        """SIGHUP; returns what the gateway logged about it."""
+        before = len(self.log())
+        self.signal(signal.SIGHUP)
+        said = ("configuration and certificates read again", "the old one stays")
+        wait_for("SIGHUP heard", lambda: any(word in self.log()[before:] for word in said))
+        return self.log()[before:]
+
     def submit(self, event, seconds=10):
         status, body = get(self.http_port, "/v1/events", seconds, "POST", json.dumps(event),
                            {"Content-Type": "application/json"})

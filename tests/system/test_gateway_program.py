@@ -59,15 +59,6 @@ def call(gateway, *verb):
                           cwd=gateway.folder)
 
 
-def hang_up(gateway):
-    """SIGHUP; returns what the gateway logged about it."""
-    before = len(gateway.log())
-    gateway.signal(signal.SIGHUP)
-    said = ("configuration and certificates read again", "the old one stays")
-    r.wait_for("SIGHUP heard", lambda: any(word in gateway.log()[before:] for word in said))
-    return gateway.log()[before:]
-
-
 def framed(gateway, tls=None):
     sock = socket.create_connection(("127.0.0.1", gateway.framed_port), timeout=30)
     return wire.FramedLine(tls.wrap_socket(sock, server_hostname="127.0.0.1") if tls else sock)
@@ -92,7 +83,7 @@ def test_sighup_takes_what_may_change_at_once(make_gateway):
     gateway.tables["admin"]["unhealthy_after"] = "1s"
     gateway.write()
     gateway.config.write_text(gateway.config.read_text() + '[[terminal]]\nid = "T2"\n')
-    assert "read again" in hang_up(gateway)
+    assert "read again" in gateway.reload()
     assert gateway.submit(r.sale("T2", "1"))[0] == 201
     status, answer = gateway.submit(r.sale("T1", "2"))
     assert status == 403 and answer["error"]["code"] == "unknown_terminal"
@@ -113,7 +104,7 @@ def test_sighup_refuses_what_needs_a_restart_and_takes_nothing_of_it(make_gatewa
     gateway.tables.setdefault(table, {})[key] = value
     gateway.tables["terminals.defaults"]["unknown"] = "refuse"
     gateway.write()
-    said = hang_up(gateway)
+    said = gateway.reload()
     assert f"{named}" in said and "needs a restart" in said and "the old one stays" in said
     assert gateway.submit(r.sale("T1", "1"))[0] == 201
 
@@ -125,11 +116,11 @@ def test_sighup_with_a_bad_configuration_leaves_the_old_one_in_force(make_gatewa
         gateway.config.unlink()
     else:
         gateway.config.write_text(text)
-    said = hang_up(gateway)
+    said = gateway.reload()
     assert str(gateway.config) in said and "the old one stays" in said
     assert gateway.submit(r.sale("T1", "1"))[0] == 201
     gateway.write()
-    assert "read again" in hang_up(gateway)
+    assert "read again" in gateway.reload()
     assert [line["merchant_name"] for line in exported(gateway) if line["type"] == "sale"] == ["Alt"]
 
 
@@ -214,18 +205,18 @@ def test_a_renewed_certificate_is_taken_on_sighup_and_a_bad_one_is_not(tls_gatew
         door.renew()
         assert door.pem != old
         assert all(presented(port) == old for port in ports), "not before it is told to"
-        assert "read again" in hang_up(gateway)
+        assert "read again" in gateway.reload()
         assert [presented(port) == door.pem for port in ports] == [True] * 3
         open_before.send(wire.submit(r.sale("T1", "1")))
         assert open_before.answer()["status"] == 201, "whoever is connected stays so"
     new = door.pem
     door.key.write_text(door.key.read_text()[:60])
-    said = hang_up(gateway)
+    said = gateway.reload()
     assert str(door.key) in said and "the old one stays" in said
     assert all(presented(port) == new for port in ports)
     door.renew()
     os.chmod(door.key, 0o640)
-    said = hang_up(gateway)
+    said = gateway.reload()
     assert "0640" in said and "chmod 0600" in said and "the old one stays" in said
     assert all(presented(port) == new for port in ports)
 
@@ -651,7 +642,7 @@ def test_with_a_token_the_admin_port_is_for_who_knows_it_and_sighup_changes_it(m
     assert r.get(gateway.admin_port, "/v1/status")[0] == 401
     assert call(gateway, "status").returncode == 0
     token.write_text("another-long-token\n")
-    assert "read again" in hang_up(gateway)
+    assert "read again" in gateway.reload()
     assert asked("another-long-token") == 200 and asked("the-first-long-token") == 401
 
 

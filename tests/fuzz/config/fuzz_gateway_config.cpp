@@ -30,7 +30,7 @@ void check_config(const config::Config& config) {
   for (const auto* listen : {&config.http, &config.framed, &config.admin.listen}) {
     ASSERT(listen->address.empty() || platform::parse_listen_address(listen->address).has_value());
   }
-  ASSERT(config.card.token_key.empty() || config.card.token_key.size() == 32);
+  ASSERT(config.card.token_keys.current || !config.card.token_keys.previous);
   ASSERT(config::needs_restart(config, config).empty());
 }
 

@@ -13,6 +13,7 @@
 #include "firmware-gateway/terminal/framed.hpp"
 #include "proto/base/assert.hpp"
 #include "proto/platform/system.hpp"
+#include "tests/support/redact/token_keys.hpp"
 
 namespace fuzz {
 
@@ -34,7 +35,7 @@ inline redact::CardGuard& guard() {
     redact::GuardSettings settings;
     settings.accept_card_numbers = redact::AcceptCardNumbers::always;
     settings.mark_key = redact::Secret(std::string(16, 'm'));
-    settings.token_key = redact::TokenKey{.name = "key", .bytes = redact::Secret(std::string(32, 'k'))};
+    settings.token_keys.current = token_key("key");
     return redact::CardGuard(std::move(settings), platform::hasher());
   }();
   return door;

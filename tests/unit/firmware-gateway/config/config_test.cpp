@@ -37,10 +37,17 @@ std::string error_of(const std::string& text) {
   return lines;
 }
 
+void refuses(const std::string& text, std::string_view key) {
+  CAPTURE(text);
+  CHECK(error_of(text).find(key) != std::string::npos);
+}
+
 std::string with(std::string_view lines) { return std::string(minimal).append(lines); }
 
 struct KeyFile {
-  std::string path = (std::filesystem::temp_directory_path() / fmt::format("tillstream-key-{}", ::getpid())).string();
+  static inline int made = 0;
+  std::string path =
+      (std::filesystem::temp_directory_path() / fmt::format("tillstream-key-{}-{}", ::getpid(), made++)).string();
   explicit KeyFile(std::size_t bytes, ::mode_t mode = 0600, char byte = 'k') {
     std::ofstream(path) << std::string(bytes, byte);
     ::chmod(path.c_str(), mode);
@@ -70,7 +77,7 @@ TEST_CASE("config: what is left out has the manual's defaults") {
   CHECK(config.uplink.window_bytes == 1ULL << 20);
   CHECK(config.uplink.batch_events == 512);
   CHECK(config.uplink.ack_timeout == 30s);
-  CHECK(config.card.token_key.empty());
+  CHECK_FALSE(config.card.token_keys.current);
   CHECK(config.card.accept == redact::AcceptCardNumbers::loopback);
   CHECK(config.terminals.accept_unknown);
 }
@@ -83,10 +90,6 @@ TEST_CASE("config: an error names file, line, key, what is wrong and what is all
 }
 
 TEST_CASE("config: each of these is refused at its own key") {
-  const auto refuses = [](const std::string& text, std::string_view key) {
-    CAPTURE(text);
-    CHECK(error_of(text).find(key) != std::string::npos);
-  };
   refuses("[gateway]\nid = \"Shop_1\"\n[uplink]\nbroker = \"mqtt://localhost\"\n", "gateway.id");
   refuses("[gateway]\nid = \"all\"\n[uplink]\nbroker = \"mqtt://localhost\"\n", "gateway.id");
   refuses("[uplink]\nbroker = \"mqtt://localhost\"\n", "gateway.id");
@@ -145,11 +148,13 @@ TEST_CASE("config: a token key is 32 bytes that nobody else may read, and has a 
     const KeyFile key(32);
     const auto reading = read(with(fmt::format("[card]\ntoken_key_file = \"{}\"\n", key.path)));
     REQUIRE(reading.config);
-    CHECK(reading.config->card.token_key == std::string(32, 'k'));
-    CHECK(reading.config->card.token_key_name.size() == 8);
+    REQUIRE(reading.config->card.token_keys.current);
+    CHECK(reading.config->card.token_keys.current->view() == std::string(32, 'k'));
+    CHECK(reading.config->card.token_keys.current->name.size() == 8);
+    CHECK_FALSE(reading.config->card.token_keys.previous);
     const auto named = read(with(fmt::format("[card]\ntoken_key_file = \"{}\"\ntoken_key_name = \"v1\"\n", key.path)));
     REQUIRE(named.config);
-    CHECK(named.config->card.token_key_name == "v1");
+    CHECK(named.config->card.token_keys.current->name == "v1");
   }
   for (const std::size_t bytes : {0, 31, 33}) {
     const KeyFile key(bytes);
@@ -163,6 +168,31 @@ TEST_CASE("config: a token key is 32 bytes that nobody else may read, and has a 
   }
   const KeyFile open(32, 0640);
   CHECK(error_of(with(fmt::format("[card]\ntoken_key_file = \"{}\"\n", open.path))).find("0600") != std::string::npos);
+}
+
+TEST_CASE("config: two token keys while they are rotated, and they are two") {
+  const KeyFile newer(32, 0600, 'n');
+  const KeyFile older(32);
+  const std::string current = fmt::format("[card]\ntoken_key_file = \"{}\"\n", newer.path);
+  const auto previous = [](const KeyFile& key) { return fmt::format("previous_token_key_file = \"{}\"\n", key.path); };
+  const auto reading = read(with(current + previous(older)));
+  REQUIRE(reading.config);
+  CHECK(reading.config->card.token_keys.current->view() == std::string(32, 'n'));
+  REQUIRE(reading.config->card.token_keys.previous);
+  CHECK(reading.config->card.token_keys.previous->view() == std::string(32, 'k'));
+  refuses(with(current + previous(newer)), "card.previous_token_key_file");
+  refuses(with("[card]\n" + previous(older)), "card.previous_token_key_file");
+  refuses(with(current + "previous_token_key_name = \"v1\"\n"), "card.previous_token_key_name");
+}
+
+TEST_CASE("config: state_dir is a folder, or not there yet") {
+  const KeyFile file(32);
+  const auto at = [](std::string_view path) {
+    return fmt::format("[gateway]\nid = \"shop-1\"\nstate_dir = \"{}\"\n[uplink]\nbroker = \"mqtt://127.0.0.1:1883\"\n",
+                       path);
+  };
+  refuses(at(file.path), "gateway.state_dir");
+  CHECK(read(at("/nowhere/yet")).errors.empty());
 }
 
 TEST_CASE("config: a card number where events take their texts from is refused, and no message repeats it") {

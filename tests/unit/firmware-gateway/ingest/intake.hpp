@@ -16,6 +16,7 @@
 #include "firmware-gateway/terminal/json_event.hpp"
 #include "proto/base/random.hpp"
 #include "proto/platform/system.hpp"
+#include "tests/support/redact/token_keys.hpp"
 
 namespace ingest_test {
 
@@ -73,8 +74,7 @@ inline redact::GuardSettings guard_settings(bool with_token = true) {
   redact::GuardSettings settings;
   settings.accept_card_numbers = redact::AcceptCardNumbers::always;
   settings.mark_key = redact::Secret(std::string(16, 'm'));
-  if (with_token)
-    settings.token_key = redact::TokenKey{.name = "test-key", .bytes = redact::Secret(std::string(32, 'k'))};
+  if (with_token) settings.token_keys.current = token_key("test-key");
   return settings;
 }
 

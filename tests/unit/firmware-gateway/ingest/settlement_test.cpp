@@ -101,7 +101,7 @@ TEST_CASE("settlement: what was recorded is added up by what each event did, and
   shop.tell(std::move(declined));
   const Event event = shop.settle(shop.settlement(3, 1600, 1, 20));
   CHECK(event.type() == "batch_total");
-  CHECK(event.schema_version() == ingest::totals_schema_version);
+  CHECK(event.schema_version() == ingest::second_schema_version);
   CHECK(event.recorded_sales_count() == 4);
   CHECK(event.recorded_sales_minor() == 1850);
   CHECK(event.recorded_refunds_count() == 2);
@@ -160,7 +160,7 @@ TEST_CASE("settlement: a net alone is compared with the net") {
   Event event = shop.settle(std::move(settlement));
   CHECK(event.net_minor() == -200);
   CHECK(event.in_balance());
-  CHECK(event.schema_version() == ingest::totals_schema_version);
+  CHECK(event.schema_version() == ingest::second_schema_version);
   settlement = shop.settlement();
   settlement.fields.settlement->net_minor = 5;
   event = shop.settle(std::move(settlement));

@@ -4,6 +4,7 @@
 
 #include "proto/base/bytes.hpp"
 #include "proto/platform/system.hpp"
+#include "tests/support/redact/token_keys.hpp"
 #include "tests/unit/firmware-gateway/redact/test_cards.hpp"
 
 using redact::AcceptCardNumbers;
@@ -21,7 +22,7 @@ CardGuard guard(AcceptCardNumbers accept = AcceptCardNumbers::always, bool with_
   redact::GuardSettings settings;
   settings.accept_card_numbers = accept;
   settings.mark_key = redact::Secret(std::string(16, 'm'));
-  if (with_key) settings.token_key = redact::TokenKey{.name = "k1", .bytes = redact::Secret(std::string(32, 'k'))};
+  if (with_key) settings.token_keys.current = token_key("k1");
   return {std::move(settings), platform::hasher()};
 }
 
@@ -54,6 +55,23 @@ TEST_CASE("guard: a card number leaves as last four, brand and token") {
   CHECK(cleared->fields().text(Field::card_token_key) == "k1");
   const auto full = platform::hasher().hmac_sha256(std::string(32, 'k'), pan);
   CHECK(cleared->fields().text(Field::card_token) == base::to_base32(full.view().substr(0, 16)));
+}
+
+TEST_CASE("guard: while keys are rotated an event carries the token of either, the older one apart") {
+  redact::GuardSettings settings;
+  settings.accept_card_numbers = AcceptCardNumbers::always;
+  settings.mark_key = redact::Secret(std::string(16, 'm'));
+  settings.token_keys = {.current = token_key("k2", 'n'), .previous = token_key("k1")};
+  CardGuard rotating(std::move(settings), platform::hasher());
+  const auto during = rotating.clear(with_card(pan), {});
+  REQUIRE(during);
+  CHECK(during->fields().text(Field::card_token_key) == "k2");
+  REQUIRE(during->fields().previous_token);
+  auto before = guard();
+  CHECK(during->fields().previous_token->key == "k1");
+  CHECK(during->fields().previous_token->token == before.clear(with_card(pan), {})->fields().text(Field::card_token));
+  CHECK(during->fields().previous_token->token != during->fields().text(Field::card_token));
+  CHECK_FALSE(rotating.clear(with_card("411111******1111"), {})->fields().previous_token);
 }
 
 TEST_CASE("guard: without a key there is no token, and a masked number has none either") {
