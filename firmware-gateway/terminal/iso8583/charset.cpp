@@ -94,7 +94,9 @@ bool copy_ascii(std::string_view bytes, char* out) {
 }
 
 bool all_ascii(std::string_view bytes) {
-  return std::ranges::all_of(bytes, [](char byte) { return static_cast<std::uint8_t>(byte) < 0x80; });
+  unsigned seen = 0;
+  for (const char byte : bytes) seen |= static_cast<std::uint8_t>(byte);
+  return seen < 0x80;
 }
 
 }  // namespace
@@ -142,6 +144,8 @@ Charset::Charset(std::string_view name, const Characters& characters, bool is_ut
     if (c >= 'A' && c <= 'F') hex_digits_[byte] = static_cast<std::uint8_t>(c - 'A' + 10);
     if (c >= 'a' && c <= 'f') hex_digits_[byte] = static_cast<std::uint8_t>(c - 'a' + 10);
   }
+  for (unsigned character = 0; character < ascii_.size(); ++character)
+    has_all_ascii_ = has_all_ascii_ && characters_[ascii_[character]] == character;
 }
 
 const Charset* Charset::find(std::string_view name) {
@@ -172,25 +176,24 @@ char* Charset::decode(std::string_view bytes, char* out) const {
   return out;
 }
 
-bool Charset::encode(std::string_view text, std::string& out) const {
-  if (ascii_below_128_ && all_ascii(text)) {
-    out += text;
-    return true;
-  }
+char* Charset::encode(std::string_view text, char* out) const {
+  if (ascii_below_128_ && copy_ascii(text, out)) return out + text.size();
+  if (has_all_ascii_ && all_ascii(text))
+    return std::ranges::transform(text, out, [this](char c) { return byte_of(c); }).out;
   if (is_utf8_) {
-    out += text;
-    return base::utf8_prefix(text) == text.size();
+    if (base::utf8_prefix(text) != text.size()) return nullptr;
+    return std::ranges::copy(text, out).out;
   }
   while (!text.empty()) {
     const auto first = static_cast<std::uint8_t>(text.front());
     const auto next = first < ascii_.size() ? redact::CodePoint{first, 1} : redact::decode(text);
-    if (!next) return false;
+    if (!next) return nullptr;
     text.remove_prefix(next->bytes);
     const auto byte = byte_of_character(next->value);
-    if (!byte) return false;
-    out += static_cast<char>(*byte);
+    if (!byte) return nullptr;
+    *out++ = static_cast<char>(*byte);
   }
-  return true;
+  return out;
 }
 
 std::optional<std::uint8_t> Charset::byte_of_character(char32_t character) const {

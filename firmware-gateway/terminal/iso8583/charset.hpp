@@ -28,8 +28,9 @@ class Charset {
   // Writes the bytes as UTF-8 to `out`, which has room for charset_growth_max times as many. The end of what was
   // written, or null when a byte is no character.
   [[nodiscard]] char* decode(std::string_view bytes, char* out) const;
-  // Appends a UTF-8 text to `out`; false when a character is not in this charset.
-  [[nodiscard]] bool encode(std::string_view text, std::string& out) const;
+  // Writes a UTF-8 text to `out`, which has room for as many bytes. The end of what was written, or null when a
+  // character is not in this charset.
+  [[nodiscard]] char* encode(std::string_view text, char* out) const;
 
   // The value of a byte that is one of the digits 0 to 9 in this charset; 255 for any other.
   [[nodiscard]] std::uint8_t digit(char byte) const { return digits_[static_cast<std::uint8_t>(byte)]; }
@@ -49,7 +50,9 @@ class Charset {
   std::array<std::uint8_t, 256> digits_{};
   std::array<std::uint8_t, 256> hex_digits_{};
   bool is_utf8_;
+  // Bytes below 128 are ASCII's; each character of ASCII has a byte.
   bool ascii_below_128_ = true;
+  bool has_all_ascii_ = true;
 };
 
 }  // namespace iso8583

@@ -73,8 +73,15 @@ class Composition {
   std::string_view mti_;
   std::optional<std::string_view> header_;
   bool secondary_bitmap_ = false;
+  struct Value {
+    const char* data;
+    std::size_t size;
+  };
+  [[nodiscard]] std::string_view value(unsigned number) const { return {values_[number].data, values_[number].size}; }
+
   Bitmap fields_;
-  std::array<std::string_view, field_max + 1> values_{};
+  // Those in fields_; the others are not even initialised: there are 190 of them, and 20 are used.
+  std::array<Value, field_max + 1> values_;
 };
 
 struct EncodeError {

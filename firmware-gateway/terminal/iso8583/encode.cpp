@@ -36,14 +36,18 @@ constexpr std::array<std::uint8_t, 256> nibble_of = [] {
 Composition::Composition(const Message& message)
     : mti_(message.mti()), secondary_bitmap_(message.has_secondary_bitmap_) {
   echo_header(message);
-  for (unsigned number = message.fields().next(0); number != 0; number = message.fields().next(number))
-    echo(number, message);
+  fields_ = message.fields();
+  std::size_t place = 0;
+  for (unsigned number = fields_.next(0); number != 0; number = fields_.next(number)) {
+    const std::string_view value = message.value_at(++place);
+    values_[number] = {.data = value.data(), .size = value.size()};
+  }
 }
 
 void Composition::set(unsigned number, std::string_view value) {
   ASSERT(is_field(number));
   fields_.add(number);
-  values_[number] = value;
+  values_[number] = {.data = value.data(), .size = value.size()};
 }
 
 bool Composition::echo(unsigned number, const Message& from) {
@@ -62,11 +66,17 @@ class Encoder {
   Encoder(const Composition& composition, const Dialect& dialect) : composition_(composition), dialect_(dialect) {}
 
   base::Result<base::Bytes, EncodeError> run() {
-    if (const auto reason = write()) {
-      redact::wipe(out_);
-      return base::fail(EncodeError{.reason = *reason, .field = field_});
-    }
-    return std::move(out_);
+    base::Bytes bytes;
+    Failure failure;
+    bytes.resize_and_overwrite(bytes_max(), [&](char* begin, std::size_t room) {
+      out_ = begin;
+      failure = write();
+      if (!failure) return static_cast<std::size_t>(out_ - begin);
+      redact::wipe(begin, room);
+      return std::size_t{0};
+    });
+    if (failure) return base::fail(EncodeError{.reason = *failure, .field = field_});
+    return bytes;
   }
 
  private:
@@ -74,26 +84,27 @@ class Encoder {
   using Failure = std::optional<Reason>;
 
   Failure write() {
-    out_.reserve(bytes_max());
     if (const auto failure = write_header()) return failure;
     if (const auto failure = write_mti()) return failure;
     if (const auto failure = write_bitmaps()) return failure;
-    const Bitmap& fields = composition_.fields_;
-    for (field_ = fields.next(0); field_ != 0; field_ = fields.next(field_)) {
-      const FieldFormat& format = dialect_.fields[field_];
-      if (!format.listed) return Reason::not_listed;
-      if (const auto failure = write_value(format, composition_.values_[field_])) return failure;
+    const Bitmap fields = composition_.fields_;
+    for (unsigned number = fields.next(0); number != 0; number = fields.next(number)) {
+      const FieldFormat& format = dialect_.fields[number];
+      const Failure failure = format.listed ? write_value(format, composition_.value(number)) : Reason::not_listed;
+      if (!failure) continue;
+      field_ = number;
+      return failure;
     }
     return std::nullopt;
   }
 
-  // At least as many as will be written, so that the text never grows and leaves card data behind.
+  // At least as many as will be written: nothing below looks whether there is room.
   [[nodiscard]] std::size_t bytes_max() const {
     constexpr std::size_t length_bytes_max = 4;
     std::size_t bytes = length_bytes_max + composition_.header_.value_or("").size() + mti_digits + 3 * 2 * bitmap_bytes;
     const Bitmap& fields = composition_.fields_;
     for (unsigned number = fields.next(0); number != 0; number = fields.next(number))
-      bytes += length_bytes_max + composition_.values_[number].size() + 1;
+      bytes += length_bytes_max + composition_.value(number).size() + 1;
     return bytes;
   }
 
@@ -108,7 +119,7 @@ class Encoder {
     if (mti.size() != mti_digits || !std::ranges::all_of(mti, [](char c) { return c >= '0' && c <= '9'; }))
       return Reason::mti;
     if (dialect_.mti == nullptr) return write_hex(mti);
-    for (const char digit : mti) out_ += dialect_.mti->byte_of(digit);
+    for (const char digit : mti) *out_++ = dialect_.mti->byte_of(digit);
     return std::nullopt;
   }
 
@@ -132,33 +143,33 @@ class Encoder {
     const unsigned step = charset == nullptr ? 8 : 4;
     for (unsigned shift = 8 * bitmap_bytes; shift != 0; shift -= step) {
       const std::uint64_t part = bits >> (shift - step);
-      out_ += charset == nullptr ? static_cast<char>(part & 0xFFU) : charset->byte_of(hex_digits[part & 0x0FU]);
+      *out_++ = charset == nullptr ? static_cast<char>(part & 0xFFU) : charset->byte_of(hex_digits[part & 0x0FU]);
     }
   }
 
   // The length first, into a place kept free: what it counts is known afterwards only.
   Failure write_value(const FieldFormat& format, std::string_view value) {
-    const std::size_t length_at = out_.size();
-    out_.append(format.length_bytes, '\0');
+    char* const length_at = out_;
+    out_ += format.length_bytes;
     const auto length = write_data(format, value);
     if (!length) return length.error();
     if (format.length_code == LengthCode::fixed ? *length != format.max : *length > format.max) return Reason::too_long;
     return write_length(format, length_at, *length);
   }
 
-  Failure write_length(const FieldFormat& format, std::size_t at, std::size_t length) {
+  static Failure write_length(const FieldFormat& format, char* at, std::size_t length) {
     for (std::size_t i = format.length_bytes; i-- > 0;) {
       switch (format.length_code) {
         case LengthCode::binary:
-          out_[at + i] = static_cast<char>(length & 0xFFU);
+          at[i] = static_cast<char>(length & 0xFFU);
           length >>= 8U;
           break;
         case LengthCode::bcd:
-          out_[at + i] = static_cast<char>(((length / 10 % 10) << 4U) | length % 10);
+          at[i] = static_cast<char>(((length / 10 % 10) << 4U) | length % 10);
           length /= 100;
           break;
         case LengthCode::digits:
-          out_[at + i] = format.length_charset->byte_of(static_cast<char>('0' + length % 10));
+          at[i] = format.length_charset->byte_of(static_cast<char>('0' + length % 10));
           length /= 10;
           break;
         case LengthCode::fixed:
@@ -170,11 +181,11 @@ class Encoder {
 
   // Appends the value, and says its length as the dialect counts it.
   base::Result<std::size_t, Reason> write_data(const FieldFormat& format, std::string_view value) {
-    const std::size_t begin = out_.size();
     switch (format.data) {
       case Data::text: {
-        if (!format.charset->encode(value, out_)) return base::fail(Reason::character);
-        const std::size_t bytes = out_.size() - begin;
+        char* const begin = out_;
+        if (!write_text(format, value)) return base::fail(Reason::character);
+        const auto bytes = static_cast<std::size_t>(out_ - begin);
         return format.nibbles ? 2 * bytes : bytes;
       }
       case Data::raw:
@@ -186,13 +197,20 @@ class Encoder {
       case Data::amount: {
         if (value.empty()) return std::size_t{0};
         const auto sign = redact::decode(value);
-        if (!sign || !format.charset->encode(value.substr(0, sign->bytes), out_)) return base::fail(Reason::character);
+        if (!sign || !write_text(format, value.substr(0, sign->bytes))) return base::fail(Reason::character);
         const std::string_view digits = value.substr(sign->bytes);
         if (const auto failure = write_nibbles(format, digits)) return base::fail(*failure);
         return 1 + digits.size();
       }
     }
     ASSERT(false);
+  }
+
+  bool write_text(const FieldFormat& format, std::string_view value) {
+    char* const end = format.charset->encode(value, out_);
+    if (end == nullptr) return false;
+    out_ = end;
+    return true;
   }
 
   Failure write_nibbles(const FieldFormat& format, std::string_view value) {
@@ -209,20 +227,19 @@ class Encoder {
 
   // An even number of hex digits.
   Failure write_hex(std::string_view digits) {
-    const std::size_t begin = out_.size();
-    out_.resize(begin + digits.size() / 2);
-    for (std::size_t i = 0; i < digits.size() / 2; ++i) {
-      const std::uint8_t high = nibble_of[static_cast<std::uint8_t>(digits[2 * i])];
-      const std::uint8_t low = nibble_of[static_cast<std::uint8_t>(digits[2 * i + 1])];
-      if (high == no_nibble || low == no_nibble) return Reason::character;
-      out_[begin + i] = static_cast<char>((high << 4U) | low);
+    unsigned seen = 0;
+    for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
+      const std::uint8_t high = nibble_of[static_cast<std::uint8_t>(digits[i])];
+      const std::uint8_t low = nibble_of[static_cast<std::uint8_t>(digits[i + 1])];
+      seen |= high | low;
+      *out_++ = static_cast<char>((high << 4U) | low);
     }
-    return std::nullopt;
+    return seen == no_nibble ? Failure(Reason::character) : std::nullopt;
   }
 
   const Composition& composition_;
   const Dialect& dialect_;
-  base::Bytes out_;
+  char* out_ = nullptr;
   unsigned field_ = 0;
 };
 

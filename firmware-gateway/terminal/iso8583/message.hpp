@@ -59,6 +59,10 @@ class Message {
   [[nodiscard]] char* text() const { return reinterpret_cast<char*>(values_.get() + values_max_); }
   [[nodiscard]] const Value& place(unsigned number) const;
   [[nodiscard]] std::string_view value(unsigned number) const;
+  // By its place: 0 the header, then the fields in their order.
+  [[nodiscard]] std::string_view value_at(std::size_t place) const {
+    return {text() + values_[place].begin, values_[place].size};
+  }
 
   std::array<char, 4> mti_{};
   std::uint8_t mti_bytes_ = 0;
