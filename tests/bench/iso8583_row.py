@@ -4,7 +4,7 @@
     iso8583_row.py BENCH_PROGRAM JPOS_FOLDER [--rounds N] [--seconds S] [--json FILE]
 
 The messages are those of tests/vectors/iso8583 that jPOS's own packagers read and write back to the same bytes. The two take turns, so
-that whatever else the machine does falls on both; the JVM warms up as long as it is measured. Times are medians of the rounds.
+that whatever else the machine does falls on both; the JVM warms up as long as it is measured. Times are CPU times, medians of the rounds.
 """
 import argparse
 import json
