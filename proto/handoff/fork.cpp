@@ -32,10 +32,11 @@ void doubt(Coverage& coverage, const RunExtent& own, Row through) {
 // The stream has rows of this run, but none of those that are retained: it has all rows before the run, at least.
 // Before the first one retained there is a hole, which voids the digest, or what was trimmed.
 void cover_before(Coverage& coverage, const RunProgress& stored, const RunExtent& own, const JournalView& view) {
-  const Row before = view.segments.first_of(own.run) - 1;
-  coverage.covered = before > view.base.row ? Mark{.row = before} : view.base;
-  const std::uint64_t index = view.segments.index_of(before.next()).value();
-  if (before == view.base.row && index > stored.count) coverage.trimmed = index - stored.count;
+  const Row oldest = view.base.row.next();
+  const Row first = std::max(view.segments.first_of(own.run), oldest);
+  coverage.covered = first > oldest ? Mark{.row = first - 1} : view.base;
+  const std::uint64_t index = view.segments.index_of(first).value();
+  if (first == oldest && index > stored.count) coverage.trimmed = index - stored.count;
 }
 
 void cover_with(Coverage& coverage, const base::Hasher& hasher, const RunProgress& stored, const RunExtent& own,
