@@ -129,10 +129,20 @@ Mark raised(const Mark& floor, Row doubtful_through, const Mark& acked) {
   return row == acked.row ? acked : Mark{.row = row};
 }
 
+// The stream has rows of a run that this journal does not know, and that took the place of others: of those that are
+// not covered here, if it was made from a copy of this journal.
+bool renamed_elsewhere(const Progress& stored, const JournalView& view) {
+  const std::vector<RunExtent> own = view.segments.runs(view.next);
+  return stored.renamed_forgotten || std::any_of(stored.runs.begin(), stored.runs.end(), [&](const RunProgress& run) {
+           return run.renamed &&
+                  std::none_of(own.begin(), own.end(), [&](const RunExtent& one) { return one.run == run.run; });
+         });
+}
+
 // [H-49] What was acked and goes into a new epoch all the same was in the stream before.
 Fork with_repeats(Fork fork, const JournalView& view) {
   const Row through = std::max(view.acked_ever, view.epoch.repeats_through);
-  if (through > fork.floor.row) fork.repeats_through = through;
+  if (through > fork.floor.row) fork.repeats_through = std::max(fork.repeats_through, through);
   return fork;
 }
 
@@ -150,6 +160,9 @@ Verdict fork(const base::Hasher& hasher, const Progress& stored, const JournalVi
   fork.new_run = fork.possible_repeat || blind || coverage.opening_doubtful;
   fork.image_restored = coverage.ahead;
   fork.stream_rolled_back = fork.floor.row < view.acked.row || coverage.trimmed;
+  if (!fork.possible_repeat && renamed_elsewhere(stored, view) && view.next > fork.floor.row.next()) {
+    fork.repeats_through = view.next - 1;  // [H-90]
+  }
   return with_repeats(std::move(fork), view);
 }
 

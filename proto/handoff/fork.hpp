@@ -58,7 +58,8 @@ struct Fork {
   std::optional<Lost> lost{};
   // Rows after the floor that exist now may be in the stream under another identity: they become a new run.
   bool possible_repeat = false;
-  // Rows after the floor up to this one were acked: the stream has lost them.  [H-49]
+  // Rows after the floor up to this one were acked, and the stream has lost them [H-49]; or another life of the journal
+  // may have sent them under other identities [H-90].
   Row repeats_through{};
   // Rows that are appended from now on must not continue the opening's run.
   bool new_run = false;

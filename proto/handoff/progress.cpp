@@ -16,7 +16,7 @@ std::optional<RunProgress> from_wire(const v1::RunProgress& wire) {
   const auto run = base::from_bytes<Run>(wire.run());
   const auto digest = base::from_bytes<base::Digest>(wire.digest());
   if (!run || (!digest && !wire.digest().empty())) return std::nullopt;
-  return RunProgress{*run, wire.count(), digest};
+  return RunProgress{*run, wire.count(), digest, wire.renamed()};
 }
 
 }  // namespace
@@ -34,6 +34,7 @@ void Progress::set_run(const RunProgress& run) {
   std::erase_if(runs, [&run](const RunProgress& one) { return one.run == run.run; });
   runs.push_back(run);
   if (runs.size() > kRunsMax) {
+    renamed_forgotten |= runs.front().renamed;
     runs.erase(runs.begin());
     runs_overflowed = true;
   }
@@ -63,8 +64,10 @@ v1::Progress to_wire(const Progress& progress) {
     one.set_run(base::Bytes(run.run.view()));
     one.set_count(run.count);
     if (run.digest) one.set_digest(base::Bytes(run.digest->view()));
+    one.set_renamed(run.renamed);
   }
   wire.set_runs_overflowed(progress.runs_overflowed);
+  wire.set_renamed_forgotten(progress.renamed_forgotten);
   for (const base::UtcTime at : progress.switched_at) wire.add_switched_at_ms(to_ms(at));
   if (progress.quarantined_at) {
     wire.set_quarantined_at_ms(to_ms(*progress.quarantined_at));
@@ -87,6 +90,7 @@ std::optional<Progress> from_wire(const v1::Progress& wire) {
     progress.runs.push_back(*one);
   }
   progress.runs_overflowed = wire.runs_overflowed();
+  progress.renamed_forgotten = wire.renamed_forgotten();
   for (const std::int64_t ms : wire.switched_at_ms()) progress.switched_at.push_back(from_ms(ms));
   if (wire.quarantined_at_ms() != 0) {
     progress.quarantined_at = from_ms(wire.quarantined_at_ms());

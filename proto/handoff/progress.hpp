@@ -20,6 +20,8 @@ struct RunProgress {
   Run run{};
   std::uint64_t count = 0;               // rows of this run in the stream: indices 0 … count - 1
   std::optional<base::Digest> digest{};  // after them; none: void, a salvage cut the run
+  // Its rows have other identities on older copies of the journal.
+  bool renamed = false;
 
   friend bool operator==(const RunProgress&, const RunProgress&) = default;
 };
@@ -29,6 +31,7 @@ struct Progress {
   Place place{};
   std::vector<RunProgress> runs{};  // at most kRunsMax, the one published last at the end
   bool runs_overflowed = false;
+  bool renamed_forgotten = false;            // a renamed run was ever dropped from `runs`
   std::vector<base::UtcTime> switched_at{};  // epoch switches within kQuarantineWindow of the last one
   std::optional<base::UtcTime> quarantined_at{};
   Run quarantine_run{};

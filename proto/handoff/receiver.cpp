@@ -224,7 +224,7 @@ void Receiver::on_batch(v1::Batch batch, base::Now /*now*/) {
 void Receiver::publish_rows(v1::Batch batch, std::uint64_t skipped) {
   const auto count = static_cast<std::uint64_t>(batch.records().record_size());
   RunProgress run{*base::from_bytes<Run>(batch.run()), batch.run_index() + count,
-                  base::from_bytes<base::Digest>(batch.run_digest_before())};
+                  base::from_bytes<base::Digest>(batch.run_digest_before()), batch.renamed()};
   if (run.digest) run.digest = chain_over(hasher_, *run.digest, batch.records(), 0, skipped);
   const RunProgress* known = tentative_->find(run.run);
   const std::uint64_t run_next = batch.run_index() + skipped;

@@ -257,6 +257,7 @@ v1::Up Sender::batch(std::uint64_t rows) const {
     batch.set_run_digest_before(bytes_of(index == RunIndex(0) ? chain_start(hasher_, segment.run) : before.run_digest));
   }
   batch.set_possible_repeat(segment.possible_repeat || first <= epoch_.repeats_through);
+  batch.set_renamed(segment.possible_repeat);
   batch.set_schema_version(settings_.event_schema);
   v1::Records& records = *batch.mutable_records();
   records.mutable_record()->Reserve(static_cast<int>(rows));

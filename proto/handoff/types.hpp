@@ -83,8 +83,9 @@ struct EpochStart {
   // The stored progress that it follows; none: the bridge knew nothing of this gateway.
   std::optional<Place> supersedes{};
   std::optional<Lost> lost{};
-  // Rows of this epoch up to this one were in the stream before, under another epoch; it has lost them. They go up as
-  // possible repeats, with the identities that they have. 0: none.
+  // Rows of this epoch up to this one were in the stream before, under another epoch, and it has lost them; or another
+  // life of this journal may have sent them under other identities. They go up as possible repeats, with the identities
+  // that they have. 0: none.
   Row repeats_through{};
 
   friend bool operator==(const EpochStart&, const EpochStart&) = default;

@@ -118,7 +118,6 @@ void World::salvage(const BoxPtr& box) {
   });
   ledger_.on_answered(notice, ++origins_);
   ledger_.on_hole(lost, notice);
-  ledger_.on_hole({notice}, notice);
   box->disk.salvage(first, last, notice, random_);
   start(box);
 }

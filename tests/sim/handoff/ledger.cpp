@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace sim {
 namespace {
 
@@ -52,40 +54,37 @@ void Ledger::on_disk_gone(const support::ModelJournal& disk, const std::vector<c
 }
 
 void Ledger::on_hole(const std::vector<base::Bytes>& lost, const base::Bytes& notice) {
-  for (const base::Bytes& record : lost) events_[record].hole_notice = notice;
+  events_[notice].is_hole = true;
+  for (const base::Bytes& record : lost) events_[record].hole_notices.push_back(notice);
 }
 
 std::optional<std::string> Ledger::check_acked(const support::ModelJournal& disk, handoff::Row from,
                                                handoff::Row through) const {
   for (handoff::Row row = from; row <= through; ++row) {
     const auto event = events_.find(disk.at(row));
-    const bool fine = event != events_.end() && (event->second.ever_published || event->second.excused ||
-                                                 !event->second.hole_notice.empty() || !event->second.answered);
+    const bool fine =
+        event != events_.end() && (event->second.ever_published || event->second.excused || event->second.is_hole ||
+                                   !event->second.hole_notices.empty() || !event->second.answered);
     if (!fine) return fmt::format("{} was acked and may be trimmed, but never was in the stream", name(disk.at(row)));
   }
   return std::nullopt;
 }
 
+bool Ledger::told_by_hole(const Event& event, const Found& found) const {
+  return std::any_of(event.hole_notices.begin(), event.hole_notices.end(), [&](const base::Bytes& told) {
+    const auto notice = events_.find(told);
+    return found.contains(told) || notice == events_.end() || notice->second.excused || notice->second.rolled_back ||
+           told_by_hole(notice->second, found);
+  });
+}
+
 std::optional<std::string> Ledger::check_event(const base::Bytes& record, const Event& event, const Found& found,
                                                const ModelStream& stream, const std::set<base::Bytes>& retained,
                                                const std::set<base::Bytes>& trimmed, bool found_again) const {
-  const auto copies = found.find(record);
-  if (copies != found.end()) {
-    const bool doubled = copies->second.count > 1 && !copies->second.possible_repeat;
-    if (doubled) return fmt::format("{} is in the stream {} times", name(record), copies->second.count);
-    return std::nullopt;
-  }
-  if (!event.answered || event.excused) return std::nullopt;
-  if (record.starts_with("hole-")) return std::nullopt;  // asked for where a lost row asks for it
-  if (!event.hole_notice.empty()) {
-    // A later salvage may have lost the notice itself, and left one of its own.
-    base::Bytes told = event.hole_notice;
-    for (auto notice = events_.find(told); !found.contains(told); notice = events_.find(told)) {
-      if (notice == events_.end() || notice->second.excused || notice->second.rolled_back) return std::nullopt;
-      if (notice->second.hole_notice == told) break;
-      told = notice->second.hole_notice;
-    }
-    if (found.contains(told) || event.rolled_back) return std::nullopt;
+  if (found.contains(record) || !event.answered || event.excused) return std::nullopt;
+  if (event.is_hole) return std::nullopt;  // asked for where a lost row asks for it
+  if (!event.hole_notices.empty()) {
+    if (event.rolled_back || told_by_hole(event, found)) return std::nullopt;
     return fmt::format("{} was lost in a salvage, and nothing in the stream says so", name(record));
   }
   if (event.rolled_back && (found_again || !retained.contains(record))) {
@@ -110,7 +109,9 @@ std::optional<std::string> Ledger::check_order(const ModelStream& stream) const 
     if (event == events_.end() || !event->second.answered) {
       return fmt::format("{} is in the stream, but no terminal was ever answered", name(entry.record));
     }
-    if (entry.possible_repeat || !seen.insert(entry.record).second) continue;
+    const bool again = !seen.insert(entry.record).second;
+    if (entry.possible_repeat) continue;
+    if (again) return fmt::format("{} is in the stream again, and not marked possible_repeat", name(entry.record));
     std::uint64_t& last = last_order[event->second.origin];
     if (event->second.order < last)
       return fmt::format("{} comes after a later event of its terminal", name(entry.record));
@@ -135,11 +136,7 @@ std::optional<std::string> Ledger::check_refill(const ModelStream& stream) {
 std::optional<std::string> Ledger::check(const ModelStream& stream, const support::ModelJournal& box,
                                          bool found_again) const {
   Found found;
-  for (const ModelStream::Entry& entry : stream.entries) {
-    Copies& copies = found[entry.record];
-    ++copies.count;
-    copies.possible_repeat |= entry.possible_repeat;
-  }
+  for (const ModelStream::Entry& entry : stream.entries) found.insert(entry.record);
   const auto retained = rows_of(box, box.oldest(), box.next());
   const auto trimmed = rows_of(box, handoff::Row(1), box.oldest());
   for (const auto& [record, event] : events_) {

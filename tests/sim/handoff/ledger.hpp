@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "proto/base/bytes.hpp"
@@ -65,14 +66,14 @@ class Ledger {
     bool ever_published = false;
     handoff::Epoch published_in{};  // the last time
     std::set<handoff::Epoch> acked_in{};
-    base::Bytes hole_notice{};
+    bool is_hole = false;  // a salvage's notice
+    // Of each salvage that lost it, on whichever copy of its disk; and those that it lost later are told by theirs.
+    std::vector<base::Bytes> hole_notices{};
   };
-  struct Copies {
-    std::uint64_t count = 0;
-    bool possible_repeat = false;
-  };
-  using Found = std::unordered_map<base::Bytes, Copies>;
+  using Found = std::unordered_set<base::Bytes>;
 
+  // Whether the stream says that it was lost, or lost that notice, too.
+  [[nodiscard]] bool told_by_hole(const Event& event, const Found& found) const;
   [[nodiscard]] std::optional<std::string> check_event(const base::Bytes& record, const Event& event,
                                                        const Found& found, const ModelStream& stream,
                                                        const std::set<base::Bytes>& retained,

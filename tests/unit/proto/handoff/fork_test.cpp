@@ -250,6 +250,99 @@ TEST_CASE("fork: acks of rows that a roll-back took away settle no doubt about o
   CHECK(gateway.stored.back().start.first_row == Row(3));
 }
 
+TEST_CASE(
+    "fork: what another life of the journal may have sent under other names is marked, and keeps its own [H-90]") {
+  GatewayBench gateway;
+  gateway.append(5);
+  gateway.stream_from(2);
+  gateway.reset();
+  gateway.append(2);
+  handoff::Progress other = foreign(gateway, gateway.progress(2));
+  const handoff::Run own = other.runs.back().run;
+  other.set_run({gateway.random.id<handoff::Run>(), 3, base::Digest{}});
+  gateway.connect();
+  gateway.stored.clear();
+  gateway.hear(gateway.answer(other));
+  CHECK(gateway.stored.back().start.repeats_through == Row(0));  // a run that was never anything else
+  other.runs.back().renamed = true;
+  gateway.hear(gateway.answer(other));
+  CHECK(gateway.stored.back().start.first_row == Row(3));
+  CHECK(gateway.stored.back().start.repeats_through == Row(7));
+  CHECK_FALSE(gateway.stored.back().run);
+  gateway.append(1);
+  gateway.hear(gateway.answer(gateway.progress(0)));
+  for (std::uint64_t acked = 1; acked <= 5; ++acked) gateway.hear(GatewayBench::place(gateway.progress(acked)));
+  const auto batches = gateway.batches();
+  REQUIRE(batches.size() >= 3);
+  CHECK(batches.front().run() == own.view());
+  for (const v1::Batch& batch : batches) {
+    CHECK(batch.possible_repeat() == (batch.first_seq() <= 5));
+    CHECK_FALSE(batch.renamed());
+  }
+  CHECK(batches.back().first_seq() == 6);
+}
+
+TEST_CASE(
+    "fork: rows that got a new name are sent as such, and a life that has it marks nothing for it [H-90] [H-91]") {
+  GatewayBench gateway;
+  gateway.append(3);
+  handoff::Progress stored = foreign(gateway, gateway.progress(1));
+  stored.set_run({stored.runs.back().run, 9, base::Digest{}});
+  gateway.connect();
+  gateway.hear(gateway.answer(stored));
+  gateway.append(1);
+  gateway.hear(gateway.answer(gateway.progress(0)));
+  gateway.hear(GatewayBench::place(gateway.progress(3)));
+  REQUIRE(gateway.batches().size() == 2);
+  CHECK(gateway.batches()[0].renamed());
+  CHECK_FALSE(gateway.batches()[1].renamed());
+  handoff::Progress known = foreign(gateway, gateway.progress(3));
+  REQUIRE(known.runs.back().run == gateway.stored[0].run->run);
+  known.runs.back().renamed = true;
+  gateway.sender->on_disconnected(gateway.now);
+  gateway.connect();
+  gateway.hear(gateway.answer(known));
+  CHECK(gateway.stored.back().start.first_row == Row(4));
+  CHECK(gateway.stored.back().start.repeats_through == Row(0));
+}
+
+TEST_CASE("fork: progress that forgot a renamed run may have had it from this journal [H-90]") {
+  GatewayBench gateway;
+  gateway.append(3);
+  handoff::Progress stored = foreign(gateway, gateway.progress(1));
+  stored.renamed_forgotten = true;
+  gateway.connect();
+  gateway.hear(gateway.answer(stored));
+  CHECK(gateway.stored.back().start.first_row == Row(2));
+  CHECK(gateway.stored.back().start.repeats_through == Row(3));
+}
+
+TEST_CASE(
+    "fork: what a salvaged journal has trimmed and a roll-back took out of its run is the lost range [H-46] [H-45]") {
+  GatewayBench gateway;
+  const handoff::Run run = gateway.random.id<handoff::Run>();
+  handoff::Progress early = foreign(gateway, {.gateway_id = "shop-1"});
+  early.set_run({run, 2, std::nullopt});
+  // Salvaged when its rows 1 … 3 were trimmed; 4 … 6 since.
+  const handoff::Segments segments(
+      {{.run = run, .first_row = Row(4), .first_index = handoff::RunIndex(3), .digest_void = true}});
+  const handoff::EpochStart epoch{.epoch = gateway.random.id<handoff::Epoch>(), .first_row = Row(4), .accepted = true};
+  const handoff::Verdict verdict = handoff::judge(platform::hasher(), early,
+                                                  {.epoch = epoch,
+                                                   .segments = segments,
+                                                   .opening = gateway.random.id<handoff::Run>(),
+                                                   .next = Row(10),
+                                                   .base = {.row = Row(6)},
+                                                   .acked = {.row = Row(9)},
+                                                   .acked_ever = Row(9),
+                                                   .attempts = {},
+                                                   .proved = {}});
+  const auto* fork = std::get_if<handoff::Fork>(&verdict);
+  REQUIRE(fork != nullptr);
+  CHECK(fork->floor.row == Row(6));
+  CHECK(fork->lost == handoff::Lost{"stream_rolled_back", Seq(41), Seq(44)});
+}
+
 TEST_CASE("fork: runs that a salvage cut are covered by count alone [H-45]") {
   GatewayBench gateway;
   gateway.append(8);

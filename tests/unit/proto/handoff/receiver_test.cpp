@@ -197,6 +197,26 @@ TEST_CASE("receiver: the last 16 runs are counted, and that one was dropped is r
   CHECK(progress.runs.back().count == 1);
 }
 
+TEST_CASE("receiver: progress says which runs are renamed, and that one was dropped [H-91]") {
+  Paper paper;
+  Bench bench;
+  bench.stream(paper, 0);
+  for (std::uint64_t seq = 1; seq <= 17; ++seq) {
+    const handoff::Run run = paper.random.id<handoff::Run>();
+    v1::Up up = paper.batch(seq, seq);
+    up.mutable_batch()->set_run(base::Bytes(run.view()));
+    up.mutable_batch()->set_run_index(0);
+    up.mutable_batch()->set_run_digest_before(base::Bytes(handoff::chain_start(hasher, run).view()));
+    up.mutable_batch()->set_renamed(seq == 1);
+    CHECK_FALSE(bench.receiver.tentative()->renamed_forgotten);
+    bench.hear(up);
+    CHECK(bench.receiver.tentative()->runs.front().renamed == (seq < 17));
+    CHECK(bench.receiver.tentative()->runs.back().renamed == (seq == 1));
+  }
+  CHECK(bench.receiver.tentative()->renamed_forgotten);
+  CHECK(handoff::from_wire(handoff::to_wire(*bench.receiver.tentative())) == bench.receiver.tentative());
+}
+
 TEST_CASE("receiver: a cut run's count may jump, and its digest is void [H-57]") {
   Paper paper;
   Bench bench;
