@@ -150,6 +150,7 @@ void Gateway::pump(base::Now now) {
   }
   while (pump_uplink(now) || pump_outbox() || pump_notices()) {
   }
+  if (journal_open_) store_next_epoch(now);
 }
 
 bool Gateway::pump_ingest(base::Now now) {

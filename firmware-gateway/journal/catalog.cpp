@@ -105,8 +105,9 @@ Entry epoch_entry(const handoff::EpochStart& epoch) {
   packer.number(epoch.lost ? 1 : 0);
   const handoff::Lost lost = epoch.lost.value_or(handoff::Lost{});
   packer.number(lost.first.value()).number(lost.last.value()).text(lost.reason);
-  // Left out where there are none, as in journals written before there was such a number.
-  if (epoch.repeats_through > Row(0)) packer.number(epoch.repeats_through.value());
+  // Left out where there are none, as in journals written before there were such numbers.
+  if (epoch.repeats_through > Row(0) || epoch.lacks_from) packer.number(epoch.repeats_through.value());
+  if (epoch.lacks_from) packer.number(epoch.lacks_from->value());
   return {Kind::epoch, 0, packer.take()};
 }
 
@@ -170,6 +171,7 @@ std::optional<handoff::EpochStart> epoch_of(const Entry& entry) {
   range.reason = unpacker.text();
   if (lost) epoch.lost = range;
   if (!unpacker.done()) epoch.repeats_through = Row(unpacker.number());
+  if (!unpacker.done()) epoch.lacks_from = handoff::Seq(unpacker.number());
   return only_if(unpacker.done() && !epoch.epoch.empty(), epoch);
 }
 

@@ -139,6 +139,27 @@ bool renamed_elsewhere(const Progress& stored, const JournalView& view) {
          });
 }
 
+// The newest rows in the stream are not in the journal: they came after an image was taken, or from a clone, or were on
+// another disk. Or they are so old that they were trimmed, and the stream was rolled back to them.
+bool lacks_rows(const Progress& stored, const JournalView& view, const Coverage& coverage) {
+  if (coverage.opening_doubtful || !coverage.doubtful.empty()) return true;
+  if (stored.runs.empty()) return false;
+  const RunProgress& newest = stored.runs.back();
+  if (view.base.row > Row(0) && newest.digest == view.base.run_digest) return false;
+  const std::vector<RunExtent> runs = view.segments.runs(view.next);
+  return std::none_of(runs.begin(), runs.end(),
+                      [&](const RunExtent& own) { return own.run == newest.run && own.length >= newest.count; });
+}
+
+// As a seq of the superseded epoch: what the journal holds of it, as far as that is known.
+Seq lacking_from(const Progress& stored, const JournalView& view, const Mark& floor) {
+  const EpochStart& epoch = view.epoch;
+  const bool goes_on = stored.place.epoch == epoch.epoch && floor.row.next() >= epoch.first_row;
+  if (goes_on) return Seq(floor.row.next() - epoch.first_row + 1);
+  const bool tried_before = !epoch.accepted && epoch.supersedes && epoch.supersedes->epoch == stored.place.epoch;
+  return tried_before ? epoch.lacks_from.value_or(Seq(1)) : Seq(1);
+}
+
 // [H-49] What was acked and goes into a new epoch all the same was in the stream before.
 Fork with_repeats(Fork fork, const JournalView& view) {
   const Row through = std::max(view.acked_ever, view.epoch.repeats_through);
@@ -160,6 +181,7 @@ Verdict fork(const base::Hasher& hasher, const Progress& stored, const JournalVi
   fork.new_run = fork.possible_repeat || blind || coverage.opening_doubtful;
   fork.image_restored = coverage.ahead;
   fork.stream_rolled_back = fork.floor.row < view.acked.row || coverage.trimmed;
+  if (lacks_rows(stored, view, coverage)) fork.lacks_from = lacking_from(stored, view, fork.floor);
   if (!fork.possible_repeat && renamed_elsewhere(stored, view) && view.next > fork.floor.row.next()) {
     fork.repeats_through = view.next - 1;  // [H-90]
   }

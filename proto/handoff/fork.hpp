@@ -61,6 +61,8 @@ struct Fork {
   // Rows after the floor up to this one were acked, and the stream has lost them [H-49]; or another life of the journal
   // may have sent them under other identities [H-90].
   Row repeats_through{};
+  // The stream has rows that the journal does not hold, from this seq of the superseded epoch on.  [H-92]
+  std::optional<Seq> lacks_from{};
   // Rows that are appended from now on must not continue the opening's run.
   bool new_run = false;
   bool stream_rolled_back = false;

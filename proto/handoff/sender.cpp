@@ -30,6 +30,18 @@ std::vector<std::pair<std::string, std::string>> details_of(const EpochStart& st
   return details;
 }
 
+// [H-92] What the stream has and the journal does not hold, as far as that is known.
+std::vector<std::pair<std::string, std::string>> lacking_of(const EpochStart& start) {
+  std::vector<std::pair<std::string, std::string>> details{{"reason", "journal_behind_stream"},
+                                                           {"window_seconds", "0"}};
+  if (!start.supersedes) return details;
+  details.emplace_back("epoch", base::to_hex(start.supersedes->epoch.view()));
+  if (start.lacks_from > start.supersedes->seq) return details;
+  details.emplace_back("first_seq", std::to_string(start.lacks_from->value()));
+  details.emplace_back("last_seq", std::to_string(start.supersedes->seq.value()));
+  return details;
+}
+
 }  // namespace
 
 Sender::Sender(const base::Hasher& hasher, base::Random& random, SenderSettings settings)
@@ -266,13 +278,19 @@ void Sender::go_on(const Mark& mark, base::Instant now) {
   if (news) out_.emplace_back(Acked{mark});
   state_ = SenderState::streaming;
   heartbeat_at_ = now;
-  if (epoch_.accepted) return;
-  epoch_.accepted = true;
-  storing_.push_back({epoch_, std::nullopt});
-  out_.emplace_back(storing_.back());
+  if (!epoch_.accepted) accept_epoch();
+}
+
+// Its notices come first: told twice, should the process end in between, rather than not at all.
+void Sender::accept_epoch() {
   const bool refills = epoch_.repeats_through >= epoch_.first_row;
   if (epoch_.supersedes || epoch_.lost || refills)
     out_.emplace_back(AppendNotice{"journal_epoch_started", details_of(epoch_)});
+  if (epoch_.lacks_from) out_.emplace_back(AppendNotice{"duplicate_window_shrunk", lacking_of(epoch_)});
+  epoch_.accepted = true;
+  epoch_.lacks_from.reset();
+  storing_.push_back({epoch_, std::nullopt});
+  out_.emplace_back(storing_.back());
 }
 
 // [H-40] … [H-44] Each attempt is an epoch of its own, on disk before its Hello.
@@ -283,7 +301,8 @@ void Sender::start_fork(const Fork& fork) {
   EpochStart start{.epoch = random_.id<Epoch>(),
                    .first_row = fork.floor.row.next(),
                    .lost = fork.lost,
-                   .repeats_through = fork.repeats_through};
+                   .repeats_through = fork.repeats_through,
+                   .lacks_from = fork.lacks_from};
   if (answer_) start.supersedes = answer_->place;
   std::optional<Segment> repeated;
   if (fork.possible_repeat) {

@@ -220,6 +220,7 @@ class Sender {
   void on_quarantined(base::Instant now);
   void judge_answer(base::Instant now);
   void go_on(const Mark& mark, base::Instant now);
+  void accept_epoch();
   void start_fork(const Fork& fork);
   void finish_fork(base::Instant now);
   void begin_epoch(const EpochStart& start, const std::optional<Segment>& run);

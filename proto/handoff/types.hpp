@@ -87,6 +87,9 @@ struct EpochStart {
   // life of this journal may have sent them under other identities. They go up as possible repeats, with the identities
   // that they have. 0: none.
   Row repeats_through{};
+  // The stream has rows that this journal does not hold, at the earliest from this seq of the superseded epoch on:
+  // their repeats come as new events. Told when the epoch is accepted, and none from then on.
+  std::optional<Seq> lacks_from{};
 
   friend bool operator==(const EpochStart&, const EpochStart&) = default;
 };

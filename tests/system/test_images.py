@@ -51,6 +51,39 @@ def test_an_old_image_is_restored_twice_and_neither_repeats_nor_loses_a_row(make
     assert any(n["notice"] == "journal_epoch_started" for n in rig.stream.notices())
 
 
+def test_a_restored_image_tells_which_repeats_it_cannot_recognise(make_rig):
+    rig = make_rig()
+    kept = [r.sale("T1", f"k{n:02}", 1000 + n) for n in range(10)]
+    later = [r.sale("T1", f"l{n:02}", 2000 + n) for n in range(10)]
+    assert all(rig.gateway.submit(event)[0] == 201 for event in kept)
+    pause_until_sent(rig)
+    old = image(rig, "image")
+    assert not [n for n in rig.stream.notices() if n["notice"] == "duplicate_window_shrunk"]
+    assert all(rig.gateway.submit(event)[0] == 201 for event in later)
+    pause_until_sent(rig)
+    lacking = [row for row in rig.stream.rows() if row["type"] != "notice" and json.loads(row["value"])["terminal_ref"] >= "l"]
+    restore(rig, old)
+    assert [rig.gateway.submit(event)[0] for event in kept] == [200] * 10
+    r.wait_for("the notice", lambda: shrunk(rig))
+    assert [rig.gateway.submit(event)[0] for event in later] == [201] * 10
+    pause_until_sent(rig)
+    (notice,) = shrunk(rig)
+    assert notice["detail_reason"] == "journal_behind_stream" and notice["detail_window_seconds"] == "0"
+    assert {row["epoch"] for row in lacking} == {notice["detail_epoch"]}
+    seqs = [row["seq"] for row in lacking]
+    assert (notice["detail_first_seq"], notice["detail_last_seq"]) == (str(min(seqs)), str(max(seqs)))
+    # Once: a restart says nothing more.
+    rig.gateway.kill9()
+    rig.begin(rig.gateway)
+    assert rig.gateway.submit(r.sale("T1", "m"))[0] == 201
+    pause_until_sent(rig)
+    assert shrunk(rig) == [notice]
+
+
+def shrunk(rig):
+    return [n for n in rig.stream.notices() if n["notice"] == "duplicate_window_shrunk"]
+
+
 def test_rows_of_an_image_that_never_went_up_are_sent_in_a_new_epoch(make_rig):
     rig = make_rig()
     rig.tap(1)

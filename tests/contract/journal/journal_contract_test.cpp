@@ -292,6 +292,10 @@ TEST_CASE_TEMPLATE("journal: an epoch attempt is on disk when start_epoch return
   REQUIRE(fixture.journal().start_epoch(attempt, std::nullopt).has_value());
   fixture.reopen();
   CHECK(fixture.journal().opened().epoch == attempt);
+  attempt.lacks_from = handoff::Seq(76);
+  REQUIRE(fixture.journal().start_epoch(attempt, std::nullopt).has_value());
+  fixture.reopen();
+  CHECK(fixture.journal().opened().epoch == attempt);
   attempt.accepted = true;
   attempt.repeats_through = Row(5);
   REQUIRE(fixture.journal().start_epoch(attempt, std::nullopt).has_value());

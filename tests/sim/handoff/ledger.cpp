@@ -120,6 +120,44 @@ std::optional<std::string> Ledger::check_order(const ModelStream& stream) const 
   return std::nullopt;
 }
 
+std::optional<std::string> Ledger::check_shrunk(const ModelStream& stream, const support::ModelJournal& disk) {
+  const auto held = rows_of(disk, handoff::Row(1), disk.next());
+  const bool lacks = std::any_of(
+      stream.entries.begin(), stream.entries.end(),
+      // Or it holds them under other identities.
+      [&](const ModelStream::Entry& entry) { return entry.possible_repeat || !held.contains(entry.record); });
+  if (lacks) return std::nullopt;
+  return "duplicate_window_shrunk is told, and the stream has nothing that the journal lacks";
+}
+
+std::optional<std::string> Ledger::check_lacking(const ModelStream& stream, const support::ModelJournal& box) const {
+  const auto held = rows_of(box, handoff::Row(1), box.next());
+  const auto tells = [](const base::Bytes& record) { return record.starts_with("notice-duplicate_window_shrunk"); };
+  std::optional<base::Bytes> lacking;
+  std::set<base::Bytes> told_before;
+  std::set<base::Bytes> told_since;
+  for (const ModelStream::Entry& entry : stream.entries) {
+    const Event& event = events_.at(entry.record);
+    // What a salvage lost it tells itself: firmware-gateway/journal/salvage_plan.hpp, (6).
+    const bool asked_for = !entry.record.starts_with("notice-") && !event.is_hole && event.hole_notices.empty();
+    if (tells(entry.record)) told_since.insert(entry.record);
+    if (held.contains(entry.record)) {
+      if (entry.epoch != box.epoch().epoch) lacking.reset();
+    } else if (asked_for) {
+      lacking = entry.record;
+      told_before.merge(told_since);
+    }
+  }
+  const bool told = std::any_of(held.begin(), held.end(), [&](const base::Bytes& record) {
+    return tells(record) && !told_before.contains(record);
+  });
+  const bool told_and_lost = std::any_of(events_.begin(), events_.end(), [&](const auto& one) {
+    return tells(one.first) && !one.second.hole_notices.empty();
+  });
+  if (!lacking || told || told_and_lost) return std::nullopt;
+  return fmt::format("{} is not in the journal, and no duplicate_window_shrunk says so", name(*lacking));
+}
+
 std::optional<std::string> Ledger::check_refill(const ModelStream& stream) {
   std::set<base::Bytes> seen;
   bool filled_again = false;
@@ -142,6 +180,7 @@ std::optional<std::string> Ledger::check(const ModelStream& stream, const suppor
   for (const auto& [record, event] : events_) {
     if (auto problem = check_event(record, event, found, stream, retained, trimmed, found_again)) return problem;
   }
+  if (auto problem = check_lacking(stream, box)) return problem;
   return check_order(stream);
 }
 

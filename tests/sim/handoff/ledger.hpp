@@ -51,6 +51,9 @@ class Ledger {
   // disks came back, perhaps with rows that had been reported as lost; those stay lost.
   [[nodiscard]] std::optional<std::string> check(const ModelStream& stream, const support::ModelJournal& box,
                                                  bool found_again) const;
+  // A box says that the stream has rows which its disk lacks.
+  [[nodiscard]] static std::optional<std::string> check_shrunk(const ModelStream& stream,
+                                                               const support::ModelJournal& disk);
   // Where nothing but the stream ever lost anything: no row twice, possible_repeat or not, and what was filled in again
   // is told.
   [[nodiscard]] static std::optional<std::string> check_refill(const ModelStream& stream);
@@ -79,6 +82,10 @@ class Ledger {
                                                        const std::set<base::Bytes>& retained,
                                                        const std::set<base::Bytes>& trimmed, bool found_again) const;
   [[nodiscard]] std::optional<std::string> check_order(const ModelStream& stream) const;
+  // What the stream has after the newest row that the box found its own in it, and the box lacks, is told: its repeats
+  // would come as new events.
+  [[nodiscard]] std::optional<std::string> check_lacking(const ModelStream& stream,
+                                                         const support::ModelJournal& box) const;
 
   std::unordered_map<base::Bytes, Event> events_;
   std::uint64_t next_order_ = 0;

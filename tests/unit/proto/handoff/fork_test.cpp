@@ -13,6 +13,15 @@ bool alarmed(const GatewayBench& gateway, AlarmKind kind) {
   return std::find(gateway.alarms.begin(), gateway.alarms.end(), kind) != gateway.alarms.end();
 }
 
+using Details = std::vector<std::pair<std::string, std::string>>;
+
+std::optional<Details> shrunk(const GatewayBench& gateway) {
+  for (const handoff::AppendNotice& notice : gateway.notices) {
+    if (notice.name == "duplicate_window_shrunk") return notice.details;
+  }
+  return std::nullopt;
+}
+
 // Progress in an epoch that is not this journal's, with the runs of `known`.
 handoff::Progress foreign(GatewayBench& gateway, handoff::Progress known, std::uint64_t seq = 40) {
   known.place = {gateway.random.id<handoff::Epoch>(), Seq(seq), base::Digest{}};
@@ -229,6 +238,101 @@ TEST_CASE("fork: an image that was stopped before it was taken neither repeats n
   gateway.hear(gateway.answer(live));
   CHECK(gateway.stored.at(0).start.first_row == Row(6));
   CHECK_FALSE(gateway.stored.at(0).run);
+}
+
+TEST_CASE("fork: a restored image of a stopped box tells which repeats it cannot recognise, once [H-92]") {
+  GatewayBench gateway;
+  gateway.append(5);
+  gateway.stream_from(5);
+  const ModelJournal image = gateway.journal;
+  gateway.reset();
+  gateway.append(3);
+  const handoff::Progress live = gateway.progress(8);
+  gateway.journal = image;
+  gateway.reset();
+  gateway.append(1);
+  gateway.connect();
+  gateway.hear(gateway.answer(live));
+  CHECK(gateway.stored.back().start.lacks_from == Seq(6));
+  // Refused: others have come meanwhile. The epoch is told by its superseded one all the same.
+  handoff::Progress later = live;
+  later.place.seq = Seq(9);
+  later.runs.back().count = 4;
+  gateway.hear(gateway.answer(later));
+  CHECK_FALSE(shrunk(gateway));
+  gateway.hear(gateway.answer(gateway.progress(0)));
+  CHECK(shrunk(gateway) == Details{{"reason", "journal_behind_stream"},
+                                   {"window_seconds", "0"},
+                                   {"epoch", base::to_hex(live.place.epoch.view())},
+                                   {"first_seq", "6"},
+                                   {"last_seq", "9"}});
+  CHECK(gateway.stored.back().start.accepted);
+  CHECK_FALSE(gateway.stored.back().start.lacks_from);
+  gateway.notices.clear();
+  gateway.reset();
+  gateway.connect();
+  gateway.hear(gateway.answer(gateway.progress(0)));
+  CHECK(gateway.notices.empty());
+}
+
+TEST_CASE("fork: what the journal lacks is told after a restart, too, when its epoch was accepted meanwhile [H-92]") {
+  GatewayBench gateway;
+  gateway.append(2);
+  gateway.connect();
+  handoff::Progress other = with_unknown_runs(gateway, 1);
+  gateway.hear(gateway.answer(other));
+  gateway.reset();
+  gateway.connect();
+  gateway.hear(gateway.answer(gateway.progress(0)));
+  REQUIRE(shrunk(gateway));
+  CHECK(shrunk(gateway)->at(3) == std::pair<std::string, std::string>{"first_seq", "1"});
+  CHECK(shrunk(gateway)->at(4) == std::pair<std::string, std::string>{"last_seq", "40"});
+}
+
+TEST_CASE("fork: an epoch without rows after what the journal lacks is named without seqs [H-92]") {
+  GatewayBench gateway;
+  gateway.append(2);
+  handoff::Progress other = with_unknown_runs(gateway, 1);
+  other.place.seq = Seq(0);
+  gateway.connect();
+  gateway.hear(gateway.answer(other));
+  gateway.hear(gateway.answer(gateway.progress(0)));
+  REQUIRE(shrunk(gateway));
+  CHECK(shrunk(gateway)->size() == 3);
+}
+
+TEST_CASE("fork: other rows under the names of this journal's are rows that it lacks [H-92]") {
+  GatewayBench gateway;
+  gateway.append(5);
+  handoff::Progress stored = foreign(gateway, gateway.progress(3));
+  stored.set_run({stored.runs.back().run, 3, base::Digest{}});
+  gateway.connect();
+  gateway.hear(gateway.answer(stored));
+  CHECK(gateway.stored.at(0).start.lacks_from == Seq(1));
+}
+
+TEST_CASE("fork: a journal that holds the newest rows of the stream, or has trimmed them, lacks nothing [H-92]") {
+  GatewayBench gateway;
+  gateway.append(5);
+  const handoff::Progress all = gateway.progress(5);
+  gateway.stream_from(5);
+  gateway.append(1);
+  gateway.sender->on_disconnected(gateway.now);
+  gateway.connect();
+  gateway.hear(gateway.answer(foreign(gateway, all)));
+  CHECK_FALSE(gateway.stored.back().start.lacks_from);
+
+  GatewayBench trimmed;
+  trimmed.append(5);
+  const handoff::Progress whole = trimmed.progress(5);
+  trimmed.stream_from(5);
+  trimmed.trim(Row(5));
+  trimmed.reset();
+  trimmed.append(2);
+  trimmed.connect();
+  trimmed.hear(trimmed.answer(foreign(trimmed, whole)));
+  CHECK(trimmed.stored.back().start.first_row == Row(6));
+  CHECK_FALSE(trimmed.stored.back().start.lacks_from);
 }
 
 TEST_CASE("fork: acks of rows that a roll-back took away settle no doubt about other runs [H-44]") {
@@ -584,13 +688,13 @@ TEST_CASE("fork: an accepted epoch that follows something is told in the stream,
   gateway.hear(gateway.answer(with_unknown_runs(gateway, 1)));
   CHECK(gateway.notices.empty());
   gateway.hear(gateway.answer(gateway.progress(0)));
-  REQUIRE(gateway.notices.size() == 1);
+  REQUIRE(gateway.notices.size() == 2);  // and duplicate_window_shrunk
   CHECK(gateway.notices[0].name == "journal_epoch_started");
   CHECK(gateway.journal.epoch().accepted);
   gateway.reset();
   gateway.connect();
   gateway.hear(gateway.answer(gateway.progress(0)));
-  CHECK(gateway.notices.size() == 1);
+  CHECK(gateway.notices.size() == 2);
 }
 
 TEST_CASE("fork: a long way back is read in bounded steps") {
