@@ -281,7 +281,7 @@ void Sender::go_on(const Mark& mark, base::Instant now) {
   if (!epoch_.accepted) accept_epoch();
 }
 
-// Its notices come first: told twice, should the process end in between, rather than not at all.
+// Its notices are asked for first: told twice, should the process end in between, rather than not at all.
 void Sender::accept_epoch() {
   const bool refills = epoch_.repeats_through >= epoch_.first_row;
   if (epoch_.supersedes || epoch_.lost || refills)
