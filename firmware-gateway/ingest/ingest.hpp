@@ -137,7 +137,7 @@ class Ingest {
   };
 
   void reply(Ticket ticket, terminal::Answer answer);
-  void reply_stored(const Waiting& waiting, handoff::Row row, const tillstream::v1::Event& stored, bool duplicate);
+  void reply_stored(const Waiting& waiting, handoff::Row row, const tillstream::v1::Event& event, bool duplicate);
   void refuse(Ticket ticket, redact::Refusal refusal);
   void refuse_busy(const Waiting& waiting, std::string_view why, std::chrono::seconds retry_after);
   void refuse_conflict(const Waiting& waiting);

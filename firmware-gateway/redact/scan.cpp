@@ -217,7 +217,7 @@ bool is_expiry(std::string_view year, std::string_view month) {
 bool looks_like_expiry(std::string_view tail) {
   const bool year_first = is_expiry(tail.substr(0, 2), tail.substr(2, 2));
   if (tail.size() == expiry_digits) return year_first || is_expiry(tail.substr(2, 2), tail.substr(0, 2));
-  return year_first && tail.size() >= track_tail_min && std::string_view("125679").find(tail[4]) != tail.npos;
+  return year_first && tail.size() >= track_tail_min && std::string_view("125679").contains(tail[4]);
 }
 
 // With its expiry behind it, a number of any card is one.

@@ -41,7 +41,7 @@ using Time = std::chrono::steady_clock::time_point;
 using Origin = std::array<unsigned char, 16>;
 
 struct Guest {
-  Origin origin;
+  Origin origin{};
   // When it last completed a request, or began with one; none: it is being answered.
   std::optional<Time> unheard_since;
 };
@@ -82,7 +82,7 @@ class Door {
  private:
   struct Waiting {
     Newcomer newcomer;
-    Origin origin;
+    Origin origin{};
     Time since;
   };
 

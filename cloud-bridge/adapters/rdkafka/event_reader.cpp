@@ -102,7 +102,7 @@ struct EventReader::LoopSide : std::enable_shared_from_this<LoopSide> {
   }
 };
 
-EventReader::EventReader(EventReaderSettings settings, stream::Post post)
+EventReader::EventReader(const EventReaderSettings& settings, stream::Post post)
     : loop_(std::make_shared<LoopSide>(std::move(post))) {
   loop_->start(settings);
 }

@@ -29,7 +29,7 @@ struct EventReaderSettings {
 
 class EventReader final : public stream::StreamReader {
  public:
-  EventReader(EventReaderSettings settings, stream::Post post);
+  EventReader(const EventReaderSettings& settings, stream::Post post);
   EventReader(const EventReader&) = delete;
   EventReader& operator=(const EventReader&) = delete;
   ~EventReader() override;

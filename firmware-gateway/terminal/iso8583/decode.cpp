@@ -239,7 +239,7 @@ class Decoder {
           break;
         case LengthCode::bcd:
           if (high(byte) > 9 || low(byte) > 9) return base::fail(Reason::length);
-          length = 100 * length + 10U * high(byte) + low(byte);
+          length = 100 * length + 10UZ * high(byte) + low(byte);
           break;
         case LengthCode::digits:
           if (format.length_charset->digit(byte) == no_digit) return base::fail(Reason::length);

@@ -22,10 +22,10 @@ constexpr std::uint8_t no_nibble = 255;
 constexpr std::array<std::uint8_t, 256> nibble_of = [] {
   std::array<std::uint8_t, 256> table{};
   table.fill(no_nibble);
-  for (std::uint8_t value = 0; value < hex_digits.size(); ++value) {
+  for (std::size_t value = 0; value < hex_digits.size(); ++value) {
     const auto digit = static_cast<std::uint8_t>(hex_digits[value]);
-    table[digit] = value;
-    if (value > 9) table[digit - 'A' + 'a'] = value;
+    table[digit] = static_cast<std::uint8_t>(value);
+    if (value > 9) table[digit - 'A' + 'a'] = static_cast<std::uint8_t>(value);
   }
   table['='] = 0xD;
   return table;
@@ -244,7 +244,7 @@ class Encoder {
 };
 
 std::string EncodeError::text() const {
-  const std::string where = field == 0 ? std::string("MTI or header") : fmt::format("field {}", field);
+  std::string where = field == 0 ? std::string("MTI or header") : fmt::format("field {}", field);
   switch (reason) {
     case Reason::mti:
       return "the MTI is not four digits";

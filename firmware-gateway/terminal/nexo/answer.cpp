@@ -27,6 +27,7 @@ HttpAnswer to_http(bool notification, const std::vector<Answer>& answers) {
   if (notification)
     return {.status = 200, .content_type = "text/plain; charset=utf-8", .body = std::string(accepted), .headers = {}};
   std::vector<std::string> events;
+  events.reserve(answers.size());
   for (const Answer& answer : answers) events.push_back(to_json(answer));
   const std::string note = answers.empty() ? fmt::format(R"(,"note":"{}")", not_for_us) : std::string();
   return {.status = 200,

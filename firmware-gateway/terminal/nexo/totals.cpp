@@ -92,6 +92,7 @@ std::vector<Draft> read_totals(const Node& body, const Header& header, std::stri
   }
   if (by_currency.empty()) by_currency.emplace("", new_total(body, header, category, {}, context));
   std::vector<Draft> drafts;
+  drafts.reserve(by_currency.size());
   for (auto& [code, draft] : by_currency) drafts.push_back(std::move(draft));
   return drafts;
 }
