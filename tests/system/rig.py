@@ -161,6 +161,29 @@ class Bridge(Program):
         super().__init__(name, [BIN / "tillstream-bridge", "run", "--config", self.config], folder)
 
 
+class Tap(Program):
+    def __init__(self, folder, host_port, socket_path, line=None, gateway=None, name="tap"):
+        self.port, self.admin_port = free_port(), free_port()
+        self.config = folder / f"{name}.toml"
+        keys = {"name": "tills", "listen": f"127.0.0.1:{self.port}", "host": f"127.0.0.1:{host_port}", "dialect": "iso87-ascii",
+                **(line or {})}
+        tls = {name: keys.pop(name) for name in ("tls", "host_tls") if name in keys}
+        text = toml({"[line]": keys, **{f"line.{name}": value for name, value in tls.items()}})
+        self.config.write_text(text + toml({"gateway": {"socket": str(socket_path), **(gateway or {})},
+                                              "admin": {"listen": f"127.0.0.1:{self.admin_port}"}}))
+        super().__init__(name, [BIN / "tillstream-tap", "run", "--config", self.config], folder)
+
+    def delivery(self):
+        return self.status()["gateway"]
+
+    def line(self):
+        return self.status()["lines"][0]
+
+    def settled(self):
+        """Until the gateway has all that went through."""
+        wait_for("every copy stored", lambda: self.delivery()["waiting"] == 0 and self.line()["open_requests"] == 0, 60)
+
+
 def metric(port, name):
     """The sum over all label sets of one metric; None when it is not there."""
     total = None

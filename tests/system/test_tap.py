@@ -1,6 +1,7 @@
 """tillstream-tap between terminals and their host: every byte unchanged, every transaction once in the stream, whatever becomes of the gateway."""
 import collections
 import json
+import os
 import random
 import socket
 import ssl
@@ -14,32 +15,10 @@ import pytest
 
 import rig as r
 from iso8583_host import Host, approve, response_mti
-from iso8583_terminal import Line, advice, decode, encode
+from iso8583_terminal import Line, advice, decode, encode, settlement
+from stalling_disk import StallingDisk
 
 CARD = "4111111111111111"
-
-
-class Tap(r.Program):
-    def __init__(self, folder, host_port, socket_path, line=None, gateway=None, name="tap"):
-        self.port, self.admin_port = r.free_port(), r.free_port()
-        self.config = folder / f"{name}.toml"
-        keys = {"name": "tills", "listen": f"127.0.0.1:{self.port}", "host": f"127.0.0.1:{host_port}", "dialect": "iso87-ascii",
-                **(line or {})}
-        tls = {name: keys.pop(name) for name in ("tls", "host_tls") if name in keys}
-        text = r.toml({"[line]": keys, **{f"line.{name}": value for name, value in tls.items()}})
-        self.config.write_text(text + r.toml({"gateway": {"socket": str(socket_path), **(gateway or {})},
-                                              "admin": {"listen": f"127.0.0.1:{self.admin_port}"}}))
-        super().__init__(name, [r.BIN / "tillstream-tap", "run", "--config", self.config], folder)
-
-    def delivery(self):
-        return self.status()["gateway"]
-
-    def line(self):
-        return self.status()["lines"][0]
-
-    def settled(self):
-        """Until the gateway has all that went through."""
-        r.wait_for("every copy stored", lambda: self.delivery()["waiting"] == 0 and self.line()["open_requests"] == 0, 60)
 
 
 @pytest.fixture
@@ -50,9 +29,9 @@ def bench(tmp_path, make_rig):
 
 
 class Bench:
-    def __init__(self, folder, make_rig):
+    def __init__(self, folder, make_rig, gateway=None):
         self.folder, self.socket = folder, folder / "tap.sock"
-        self.rig = make_rig(gateway={"tap": {"socket": str(self.socket)}})
+        self.rig = make_rig(gateway={"tap": {"socket": str(self.socket)}, **(gateway or {})})
         self.hosts = []
 
     def host(self, *script, **more):
@@ -60,7 +39,7 @@ class Bench:
         return self.hosts[-1]
 
     def tap(self, host_port, **more):
-        tap = Tap(self.folder, host_port, self.socket, **more)
+        tap = r.Tap(self.folder, host_port, self.socket, **more)
         self.rig.others.append(tap)
         return self.rig.begin(tap)
 
@@ -259,6 +238,41 @@ def test_network_management_and_what_cannot_be_read_make_nothing_and_are_relayed
     assert [event["stan"] for event in bench.wait_events(1)] == ["000001"]
 
 
+def test_a_settlement_is_told_three_ways_what_the_terminal_says_what_its_host_says_and_what_was_seen(bench):
+    verdicts = iter(["00", "00", "95", "00"])
+
+    def script(mti, fields):
+        answer_mti, answer = approve(mti, fields)
+        return answer_mti, answer | ({39: next(verdicts)} if mti == "0500" else {})
+
+    tap = bench.tap(bench.host(script).port)
+    stan = iter(range(1, 100))
+
+    def pay(*amounts):
+        with Line(tap.port) as line:
+            for amount in amounts:
+                assert line.ask("0200", sale(next(stan), amount=amount))[1][39] == "00"
+
+    def settle(sales, expected):
+        with Line(tap.port) as line:
+            assert line.ask("0500", settlement(next(stan), sales=sales, f50="978"))[1][39] == expected
+        tap.settled()
+
+    settle((0, 0), "00")
+    pay(1000, 250)
+    settle((2, 1250), "00")
+    pay(700)
+    settle((2, 1950), "95")  # the terminal has one that went another way
+    settle((1, 700), "00")
+    pay(80)
+    tap.settled()
+    r.wait_for("four settlements", lambda: len([e for e in bench.events() if e["type"] == "batch_total"]) == 4)
+    seen = [tuple(event.get(name) for name in ("sales_minor", "recorded_sales_minor", "difference_minor", "in_balance", "batch_closed"))
+            + (event["attributes"]["host_response"],) for event in bench.events() if event["type"] == "batch_total"]
+    assert seen == [(0, 0, 0, True, True, "00"), (1250, 1250, 0, True, True, "00"), (1950, 700, 1250, False, False, "95"),
+                    (700, 700, 0, True, True, "00")]
+
+
 def test_a_silent_host_leaves_an_unknown_event_and_the_repeat_that_is_answered_decides_it_without_an_alarm(bench):
     silent = [True]
     tap = bench.tap(bench.host(lambda mti, fields: None if silent[0] else approve(mti, fields)).port, line={"host_timeout": "1s"})
@@ -351,6 +365,37 @@ def test_a_gateway_that_hangs_or_is_away_stands_in_no_terminals_way(bench):
     r.wait_for("payments that go on while the gateway hangs", lambda: all(load.answered > was + 50 for load, was in zip(loads, before)))
     bench.rig.gateway.signal(18)  # SIGCONT
     judge_all(bench, loads)
+
+
+@pytest.fixture
+def stalling_disk(tmp_path):
+    disk = StallingDisk(tmp_path)
+    yield disk
+    disk.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a disk of its own")
+def test_payments_do_not_wait_while_the_journals_disk_stalls_for_five_seconds(tmp_path, stalling_disk, make_rig):
+    bench = Bench(tmp_path, make_rig, {"gateway": {"state_dir": str(stalling_disk.path / "state")}})
+    try:
+        tap = bench.tap(bench.host().port)
+        loads = begin_load(tap, 2)
+        r.wait_for("the first payments", lambda: all(load.answered > 20 for load in loads))
+        with stalling_disk.stalled():
+            begun, before = time.monotonic(), [load.answered for load in loads]
+            stored = tap.delivery()["copies_stored"]
+            r.wait_for("five seconds of payments", lambda: time.monotonic() - begun > 5 and all(
+                load.answered > was + 100 for load, was in zip(loads, before)))
+            slowest = max(max(load.times[was:]) for load, was in zip(loads, before))
+            delivery = tap.delivery()
+        assert delivery["copies_stored"] - stored < delivery["copies"] // 2, "the disk has not stalled: this run proves nothing"
+        assert slowest < 2.5, "a payment has waited for the disk"
+        total = judge_all(bench, loads)
+        tap.settled()
+        assert tap.delivery()["copies_lost"] == 0
+        print(f"{total} sales, the slowest while the disk stalled took {slowest * 1000:.1f} ms")
+    finally:
+        bench.close()
 
 
 def test_copies_without_room_are_told_in_the_stream_as_lost_with_their_number_and_time(bench):
