@@ -22,17 +22,18 @@ struct Line {
 
 void pump(const std::shared_ptr<Line>& line, tcp::socket& from, tcp::socket& to,
           const std::shared_ptr<std::array<char, 16'384>>& buffer) {
-  from.async_read_some(asio::buffer(*buffer), [=, &from, &to](const boost::system::error_code& error, std::size_t bytes) {
-    if (error) {
-      line->terminal.close();
-      line->host.close();
-      return;
-    }
-    asio::async_write(to, asio::buffer(*buffer, bytes),
-                      [=, &from, &to](const boost::system::error_code& failed, std::size_t /*written*/) {
-                        if (!failed) pump(line, from, to, buffer);
-                      });
-  });
+  from.async_read_some(
+      asio::buffer(*buffer), [=, &from, &to](const boost::system::error_code& error, std::size_t bytes) {
+        if (error) {
+          line->terminal.close();
+          line->host.close();
+          return;
+        }
+        asio::async_write(to, asio::buffer(*buffer, bytes),
+                          [=, &from, &to](const boost::system::error_code& failed, std::size_t /*written*/) {
+                            if (!failed) pump(line, from, to, buffer);
+                          });
+      });
 }
 
 void accept(asio::io_context& io, tcp::acceptor& acceptor, const tcp::endpoint& host) {

@@ -1,10 +1,10 @@
-// Terminals and their host in one program, with whatever relays between them measured from outside: how long a sale takes from the
-// terminal's write to the last byte of its answer.
+// Terminals and their host in one program, with whatever relays between them measured from outside: how long a sale
+// takes from the terminal's write to the last byte of its answer.
 //
 //   tap_load HOST_PORT TARGET_PORT SECONDS CONNECTIONS PER_SECOND RUN
 //
-// Both ports on 127.0.0.1. Each connection pays PER_SECOND times a second; RUN goes into the terminals' names, so that no two runs say
-// the same. One line of JSON: microseconds.
+// Both ports on 127.0.0.1. Each connection pays PER_SECOND times a second; RUN goes into the terminals' names, so that
+// no two runs say the same. One line of JSON: microseconds.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -80,7 +80,8 @@ std::string sale(unsigned stan, std::string_view terminal) {
   return iso8583::encode(request, dialect()).value();
 }
 
-std::vector<double> pay(std::uint16_t port, const std::string& terminal, std::chrono::duration<double> how_long, double per_second) {
+std::vector<double> pay(std::uint16_t port, const std::string& terminal, std::chrono::duration<double> how_long,
+                        double per_second) {
   asio::io_context io;
   tcp::socket socket(io);
   socket.connect({asio::ip::address_v4::loopback(), port});
@@ -124,7 +125,9 @@ int main(int argc, char** argv) {
   for (std::thread& terminal : terminals) terminal.join();
   ASSERT(times.size() > 100);
   std::ranges::sort(times);
-  const auto quantile = [&](double part) { return times[static_cast<std::size_t>(static_cast<double>(times.size() - 1) * part)]; };
+  const auto quantile = [&](double part) {
+    return times[static_cast<std::size_t>(static_cast<double>(times.size() - 1) * part)];
+  };
   fmt::print(R"({{"payments": {}, "p50": {:.1f}, "p99": {:.1f}, "p999": {:.1f}, "most": {:.1f}}})"
              "\n",
              times.size(), quantile(0.5), quantile(0.99), quantile(0.999), times.back());
