@@ -81,7 +81,13 @@ int tail(const Arguments& arguments, const config::Config& config) {
     const auto settings = kafka_settings(config);
     done = kafka::tail(
         {.properties = settings.properties, .topic = settings.topics.events, .from = *from, .follow = arguments.follow},
-        write, stopped);
+        write,
+        [](const stream::Removed& gone) {
+          fmt::print(stderr,
+                     "tillstream-bridge: the records from {} on are removed (retention); reading goes on at {}\n",
+                     gone.first, gone.next);
+        },
+        stopped);
   } else {
     const auto from = parse_number(arguments.from);
     if (!from) return wrong_position(arguments.from, "allowed: a number from 0 on");

@@ -310,10 +310,22 @@ def _text(text):
 
 
 def _ask_broker(cluster, api, entry):
-    """The client's library cannot speak of rights yet: requests of version 1, with one entry."""
-    request = struct.pack(">hhi", api, 1, 1) + _text("tests") + struct.pack(">i", 1) + entry
+    """About rights, by requests of version 1 with one entry: the client's library cannot speak of them yet."""
+    _, results, error = struct.unpack(">iih", _exchange(cluster, api, struct.pack(">i", 1) + entry)[:10])
+    assert (results, error) == (1, 0), f"the broker says {results} results, error {error}"
+
+
+def delete_records(cluster, topic, partition, before):
+    """As retention does: what lies before this offset is gone."""
+    asked = struct.pack(">i", 1) + _text(topic) + struct.pack(">iiqi", 1, partition, before, 30_000)
+    answer = _exchange(cluster, 21, asked)
+    first, error = struct.unpack(">qh", answer[-10:])
+    assert (first, error) == (before, 0), f"the broker says offset {first}, error {error}"
+
+
+def _exchange(cluster, api, body):
+    """A request of version 1 and its answer's body, of the first broker."""
+    request = struct.pack(">hhi", api, 1, 1) + _text("tests") + body
     with socket.create_connection(("127.0.0.1", cluster.nodes[0].port), timeout=30) as line, line.makefile("rb") as answers:
         line.sendall(struct.pack(">i", len(request)) + request)
-        answer = answers.read(struct.unpack(">i", answers.read(4))[0])
-    _, _, results, error = struct.unpack(">iiih", answer[:14])
-    assert (results, error) == (1, 0), f"the broker says {results} results, error {error}"
+        return answers.read(struct.unpack(">i", answers.read(4))[0])[4:]

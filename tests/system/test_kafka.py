@@ -411,6 +411,47 @@ def publish(cluster, rig, event_id):
     assert producer.flush(60) == 0
 
 
+def test_tail_waits_beyond_the_end_and_goes_on_behind_what_was_removed(cluster, make_rig, tmp_path):
+    rig = k.rig_on(cluster, make_rig, tmp_path)
+    topic, partition, producer = rig.names["events_topic"], 2, confluent_kafka.Producer({"bootstrap.servers": cluster.bootstrap})
+
+    def publish_numbers(numbers, to=partition):
+        for number in numbers:
+            producer.produce(topic, json.dumps({"number": number}), "elsewhere/", to, headers={"content-type": "application/json"})
+        assert producer.flush(60) == 0
+
+    def numbers_in(text):
+        return [json.loads(line)["number"] for line in text.splitlines()]
+
+    def tailed(place):
+        status, out, err = k.tillstream_bridge("tail", "--config", rig.bridge.config, "--from", place)
+        return status, numbers_in(out), err
+
+    publish_numbers(range(12))
+    assert tailed(f"{partition}:999999") == (0, [], "")
+    assert tailed(f"{partition}:10,1:5") == (0, [10, 11], "")
+    seen = tmp_path / "seen"
+    with seen.open("w") as out, k.subprocess.Popen(
+            [r.BIN / "tillstream-bridge", "tail", "--config", rig.bridge.config, "--from", f"{partition}:14,1:5", "--follow"],
+            stdout=out, env={**r.os.environ, **r.SANITIZER_ENV}) as follower:
+        try:
+            publish_numbers([100], 0)
+            r.wait_for("the reading begun", lambda: numbers_in(seen.read_text()) == [100])
+            publish_numbers(range(12, 16))
+            r.wait_for("what was waited for", lambda: numbers_in(seen.read_text()) == [100, 14, 15])
+            publish_numbers([16])
+            r.wait_for("what came afterwards", lambda: numbers_in(seen.read_text()) == [100, 14, 15, 16])
+        finally:
+            follower.terminate()
+            assert follower.wait(30) == 0
+    k.delete_records(cluster, topic, partition, 8)
+    status, numbers, err = tailed(f"{partition}:5,1:5,0:1000")
+    assert (status, numbers) == (0, list(range(8, 17))), err
+    assert f"from {partition}:5 on are removed" in err and f"goes on at {partition}:8" in err, err
+    status, numbers, err = tailed("0")
+    assert (status, sorted(numbers), err) == (0, [*range(8, 17), 100], "")
+
+
 def test_a_follower_hears_that_kafka_is_away_and_misses_nothing_when_it_is_back(kafka_rig, cluster, follow):
     rig = kafka_rig()
     live, old = follow(rig.bridge), follow(rig.bridge, "?from=0")

@@ -14,21 +14,6 @@ constexpr Milliseconds patience{3'000};
 // The consumer is kept so long for the next question.
 constexpr std::chrono::seconds idle_max{10};
 
-// Beyond those named in `from` each partition is read from where it begins.
-stream::Offsets placed(const stream::Offsets& from, const stream::Offsets& beginnings, stream::ReadPage& page) {
-  stream::Offsets next = beginnings;
-  for (const auto& [partition, offset] : from) next[partition] = offset;
-  for (const auto& [partition, beginning] : beginnings) {
-    const std::int64_t wanted = next[partition];
-    if (wanted >= beginning) continue;
-    next[partition] = beginning;
-    page.removed.push_back({.id = stream::to_text(next),
-                            .first = stream::to_text({{partition, wanted}}),
-                            .next = stream::to_text({{partition, beginning}})});
-  }
-  return next;
-}
-
 }  // namespace
 
 History::History(ConsumerSettings settings, Emit emit)
@@ -145,7 +130,9 @@ base::Result<void, stream::ReadFailure> History::place(const stream::Offsets& fr
   if (!beginnings) return base::fail(beginnings.error());
   const auto ends = ask_edge(Edge::end, *partitions);
   if (!ends) return base::fail(ends.error());
-  next_ = placed(from, *beginnings, page);
+  auto placed = place_at(from, *beginnings);
+  next_ = std::move(placed.next);
+  page.removed = std::move(placed.removed);
   stream::Offsets behind;
   open_.clear();
   for (const auto& [partition, offset] : next_) {

@@ -72,6 +72,20 @@ std::optional<stream::ReadFailure> refuse_place(const stream::Offsets& place, st
                                                    place.rbegin()->first, partitions, partitions - 1)};
 }
 
+Placed place_at(const stream::Offsets& from, const stream::Offsets& beginnings) {
+  Placed placed{.next = beginnings, .removed = {}};
+  for (const auto& [partition, offset] : from) placed.next[partition] = offset;
+  for (const auto& [partition, beginning] : beginnings) {
+    const std::int64_t wanted = placed.next[partition];
+    if (wanted >= beginning) continue;
+    placed.next[partition] = beginning;
+    placed.removed.push_back({.id = stream::to_text(placed.next),
+                              .first = stream::to_text({{partition, wanted}}),
+                              .next = stream::to_text({{partition, beginning}})});
+  }
+  return placed;
+}
+
 std::expected<std::unique_ptr<TopicConsumer>, std::string> TopicConsumer::make(ConsumerSettings settings) {
   auto conf = make_conf(consumer_properties(settings));
   if (!conf) return std::unexpected(conf.error());
@@ -126,7 +140,9 @@ Polled TopicConsumer::poll(Milliseconds wait) {
   if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
     return EndReached{.partition = message->partition, .next = message->offset};
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return PollFailed{describe("topic " + settings_.topic, message->err, rd_kafka_message_errstr(message.get()))};
+    return PollFailed{
+        .reason = describe("topic " + settings_.topic, message->err, rd_kafka_message_errstr(message.get())),
+        .out_of_range = message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET};
   }
   return Fetched{.partition = message->partition, .offset = message->offset, .value = shown_value(*message)};
 }

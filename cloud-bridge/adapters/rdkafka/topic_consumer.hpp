@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "cloud-bridge/adapters/rdkafka/client.hpp"
 #include "cloud-bridge/stream/offsets.hpp"
@@ -42,6 +43,7 @@ struct EndReached {
 };
 struct PollFailed {
   std::string reason;
+  bool out_of_range = false;  // no record is kept there, or none was written yet; the partition is assigned no more
 };
 using Polled = std::variant<Nothing, Fetched, EndReached, PollFailed>;
 
@@ -50,6 +52,14 @@ enum class Edge { beginning, end };
 [[nodiscard]] std::unexpected<stream::ReadFailure> down(std::string reason);
 // Why a place is none of a topic with so many partitions.
 [[nodiscard]] std::optional<stream::ReadFailure> refuse_place(const stream::Offsets& place, std::int32_t partitions);
+
+// Each partition is read from where it is named to be, one that is not named from its beginning. What was asked for and
+// is kept no longer is told.
+struct Placed {
+  stream::Offsets next;
+  std::vector<stream::Removed> removed;
+};
+[[nodiscard]] Placed place_at(const stream::Offsets& from, const stream::Offsets& beginnings);
 
 class TopicConsumer {
  public:
