@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <random>
+
 #include "cloud-bridge/app/version.hpp"
 #include "proto/platform/log.hpp"
 #include "proto/platform/private_file.hpp"
@@ -67,7 +69,10 @@ kafka::KafkaStreamSettings kafka_settings(const config::Config& config) {
 
 kafka::TopicsSettings topics_settings(const config::Config& config) {
   const auto stream = kafka_settings(config);
-  return {.properties = stream.properties, .names = stream.topics, .bridge_id = stream.bridge_id};
+  // A name of its own: two commands at the same moment, and a bridge that starts, would fence each other.
+  return {.properties = stream.properties,
+          .names = stream.topics,
+          .bridge_id = fmt::format("{}-{:08x}", stream.bridge_id, std::random_device{}())};
 }
 
 std::vector<config::PropertyProblem> find_property_problems(const config::Config& config) {

@@ -1,5 +1,6 @@
 """The Kafka stream on a real Kafka: exactly once, in order, whoever dies."""
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import confluent_kafka
 import pytest
@@ -125,6 +126,21 @@ def test_a_progress_topic_that_is_gone_is_made_anew_without_a_word_where_no_even
     assert k.tillstream_bridge("topics", "--check", "--config", rig.bridge.config)[0] == 0
     delete_topic(cluster, rig.names["progress_topic"])
     k.create_topics(rig.bridge.config)
+
+
+def test_topics_made_by_several_at_the_same_moment_are_made_by_all_of_them(cluster, make_rig, tmp_path):
+    rig = k.rig_on(cluster, make_rig, tmp_path)
+    for round_ in range(3):
+        rig.bridge.tables["stream.kafka"].update({name: f"{topic}.{round_}" for name, topic in rig.names.items()})
+        rig.bridge.config.write_text(r.toml(rig.bridge.tables))
+        with ThreadPoolExecutor() as pool:
+            makers = [pool.submit(k.create_topics, rig.bridge.config) for _ in range(3)]
+        for maker in makers:
+            maker.result()
+    create = ["topics", "--create", "--config", rig.bridge.config, "--replication", 1, "--partitions", 8, "--events-partitions", 3]
+    status, out, err = k.tillstream_bridge(*create)
+    assert status == 0 and f"topic {rig.names['progress_topic']}.2: is there and left as it is, {k.PROGRESS_PARTITIONS} partitions, not 8" in out, out + err
+    assert f"topic {rig.names['events_topic']}.2: is there and left as it is, 3 partitions\n" in out, out
 
 
 def test_records_larger_than_the_topic_takes_become_dead_letters_and_the_line_goes_on(kafka_rig, cluster):

@@ -4,6 +4,7 @@ import signal
 import subprocess
 
 import pytest
+from confluent_kafka.admin import NewTopic
 
 import kafka as k
 import rig as r
@@ -176,6 +177,27 @@ def as_user(rig, cluster, password=PASSWORD):
 def set_properties(rig, properties):
     rig.bridge.tables["stream.kafka.properties"] = {f'"{name}"': value for name, value in properties.items()}
     rig.bridge.config.write_text(r.toml(rig.bridge.tables))
+
+
+def test_an_events_topic_without_a_leader_is_no_reason_to_accept_repeats(rig, cluster):
+    """Nobody sees whether it holds records, and that passes."""
+    victim, fresh = cluster.nodes[-1], {name: f"{topic}.fresh" for name, topic in rig.names.items()}
+    admin = k.AdminClient({"bootstrap.servers": cluster.bootstrap})
+    events = NewTopic(fresh["events_topic"], 1, replica_assignment=[[victim.number]], config={"min.insync.replicas": "1"})
+    admin.create_topics([events])[events.topic].result(30)
+    rig.bridge.tables["stream.kafka"].update(fresh)
+    rig.bridge.config.write_text(r.toml(rig.bridge.tables))
+    create = ["topics", "--create", "--config", rig.bridge.config, "--replication", 3, "--partitions", 2, "--events-partitions", 8]
+    victim.kill9()
+    layout = k.Layout(cluster)
+    r.wait_for("no leader", lambda: layout.partitions(events.topic)[0].leader < 0, 60)
+    status, out, err = k.tillstream_bridge(*create)
+    assert status == 1 and "cannot be seen at this moment" in err and "try again" in err and "--accept-repeats" not in err, out + err
+    assert fresh["progress_topic"] not in admin.list_topics(timeout=30).topics
+    bring_back(cluster)
+    r.wait_for("a leader", lambda: layout.partitions(events.topic)[0].leader >= 0, 60)
+    status, out, err = k.tillstream_bridge(*create)
+    assert status == 0 and f"topic {events.topic}: is there and left as it is, 1 partitions, not 8" in out, out + err
 
 
 def rights(rig):

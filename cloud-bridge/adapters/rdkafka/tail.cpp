@@ -99,7 +99,7 @@ base::Result<void, stream::ReadFailure> tail(const TailSettings& settings,
     }
     const Polled polled = (*consumer)->poll(poll_wait);
     if (const auto* failed = std::get_if<PollFailed>(&polled)) {
-      if (!failed->out_of_range) return down(failed->reason);
+      if (!failed->out_of_range()) return down(failed->reason);
       placed = false;  // removed while it was read
     } else if (const auto* end = std::get_if<EndReached>(&polled)) {
       reading.take(*end);

@@ -142,7 +142,7 @@ Polled TopicConsumer::poll(Milliseconds wait) {
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return PollFailed{
         .reason = describe("topic " + settings_.topic, message->err, rd_kafka_message_errstr(message.get())),
-        .out_of_range = message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET};
+        .code = message->err};
   }
   return Fetched{.partition = message->partition, .offset = message->offset, .value = shown_value(*message)};
 }

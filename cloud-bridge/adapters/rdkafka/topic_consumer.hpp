@@ -43,7 +43,9 @@ struct EndReached {
 };
 struct PollFailed {
   std::string reason;
-  bool out_of_range = false;  // no record is kept there, or none was written yet; the partition is assigned no more
+  rd_kafka_resp_err_t code;
+  // No record is kept there, or none was written yet; nothing more comes of the partition until it is assigned again.
+  [[nodiscard]] bool out_of_range() const { return code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET; }
 };
 using Polled = std::variant<Nothing, Fetched, EndReached, PollFailed>;
 

@@ -74,6 +74,12 @@ bool is_unreachable(rd_kafka_resp_err_t code) {
          code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE || code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
 }
 
+// A topic just made takes its time to be known to every broker, and to have leaders.
+bool is_settling(rd_kafka_resp_err_t code) {
+  return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+         code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+}
+
 bool is_a_right(rd_kafka_resp_err_t code) {
   return code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
          code == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED ||
@@ -175,7 +181,7 @@ std::expected<std::optional<std::uint32_t>, Refusal> ask_layout(rd_kafka_t* clie
   const auto until = Clock::now() + limit;
   while (Clock::now() < until) {
     const Message message(rd_kafka_consumer_poll(client, whole_ms(Milliseconds(100))));
-    if (!message || is_unreachable(message->err) || is_of_no_group(message->err)) continue;
+    if (!message || is_unreachable(message->err) || is_settling(message->err) || is_of_no_group(message->err)) continue;
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) return std::nullopt;
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
       return std::unexpected(Refusal{.code = message->err, .text = describe("topic " + topic, message->err)});
@@ -245,12 +251,6 @@ std::expected<void, std::string> write_layout(const TopicsSettings& settings, st
   return {};
 }
 
-// A topic just made takes its time to be known to every broker, and to have leaders.
-bool is_settling(rd_kafka_resp_err_t code) {
-  return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
-         code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
-}
-
 std::expected<std::int64_t, std::string> ask_end(rd_kafka_t* client, const std::string& topic, std::int32_t partition,
                                                  Milliseconds limit) {
   for (const auto until = Clock::now() + limit;;) {
@@ -275,37 +275,64 @@ std::expected<bool, std::string> is_untouched(rd_kafka_t* client, const std::str
 }
 
 // Whether a reader of committed data would find a record, or retention has removed some.
-std::expected<bool, std::string> holds_records(const TopicsSettings& settings, const std::string& topic) {
-  const auto consumer = TopicConsumer::make(
-      {.properties = settings.properties, .topic = topic, .fetch_wait = question_wait, .limit = settings.limit});
-  if (!consumer) return std::unexpected(consumer.error());
+std::expected<bool, Refusal> look_for_records(const TopicsSettings& settings, const std::string& topic) {
+  const auto passes = [](std::string why) { return std::unexpected(Refusal{.text = std::move(why)}); };
+  const auto consumer = TopicConsumer::make({.properties = settings.properties,
+                                             .topic = topic,
+                                             .fetch_wait = question_wait,
+                                             .limit = std::min(settings.limit, question_slice)});
+  if (!consumer) return passes(consumer.error());
   const auto partitions = (*consumer)->count_partitions();
-  if (!partitions) return std::unexpected(partitions.error());
+  if (!partitions) return passes(partitions.error());
   const auto beginnings = (*consumer)->find(Edge::beginning, *partitions);
-  if (!beginnings) return std::unexpected(beginnings.error());
+  if (!beginnings) return passes(beginnings.error());
   if (std::ranges::any_of(*beginnings, [](const auto& one) { return one.second > 0; })) return true;
-  if (auto assigned = (*consumer)->assign(*beginnings); !assigned) return std::unexpected(assigned.error());
+  if (auto assigned = (*consumer)->assign(*beginnings); !assigned) return passes(assigned.error());
   std::set<std::int32_t> ended;
   for (const auto until = Clock::now() + settings.limit; Clock::now() < until;) {
     const Polled polled = (*consumer)->poll(question_wait);
     if (std::holds_alternative<Fetched>(polled)) return true;
-    if (const auto* failed = std::get_if<PollFailed>(&polled)) return std::unexpected(failed->reason);
+    if (const auto* failed = std::get_if<PollFailed>(&polled))
+      return std::unexpected(Refusal{.code = failed->code, .text = failed->reason});
     if (const auto* end = std::get_if<EndReached>(&polled)) ended.insert(end->partition);
     if (ended.size() == static_cast<std::size_t>(*partitions)) return false;
   }
-  return std::unexpected(describe("topic " + topic, RD_KAFKA_RESP_ERR__TIMED_OUT));
+  return passes(describe("topic " + topic, RD_KAFKA_RESP_ERR__TIMED_OUT));
 }
 
-// What it would be to begin with a new progress topic beside this events topic.
-std::string find_repeat_risk(const TopicsSettings& settings, const stream::SeenTopic& events) {
-  const auto cannot_see = [&](const std::string& why) {
-    return fmt::format("whether topic {} holds records cannot be seen ({})", settings.names.events, why);
+// A topic that somebody is just making has no leaders yet. Only a missing right stays, and is not waited for.
+std::expected<bool, Refusal> holds_records(const TopicsSettings& settings, const std::string& topic) {
+  for (const auto until = Clock::now() + settings.limit;;) {
+    auto held = look_for_records(settings, topic);
+    if (held || is_a_right(held.error().code) || Clock::now() >= until) return held;
+    std::this_thread::sleep_for(settling_pause);
+  }
+}
+
+// What it would be to begin with a new progress topic beside this events topic. The error: that cannot be seen now.
+std::expected<std::string, std::string> find_repeat_risk(const TopicsSettings& settings,
+                                                         const stream::SeenTopic& events) {
+  const auto cannot_see = [&](std::string_view now, const std::string& why) {
+    return fmt::format("whether topic {} holds records cannot be seen{} ({})", settings.names.events, now, why);
   };
-  if (!events.error.empty()) return cannot_see(events.error);
+  if (!events.error.empty()) return cannot_see("", events.error);
   if (!events.exists) return {};
   const auto held = holds_records(settings, settings.names.events);
-  if (!held) return cannot_see(held.error());
+  if (!held && is_a_right(held.error().code)) return cannot_see("", held.error().text);
+  if (!held) return std::unexpected(cannot_see(" at this moment", held.error().text) + "; try again");
   return *held ? fmt::format("topic {} holds records, or has held some", settings.names.events) : std::string();
+}
+
+// As the brokers have it, once they know of it.
+std::expected<stream::SeenTopic, std::string> await_topic(const Asker& asker, const std::string& name,
+                                                          Milliseconds limit) {
+  stream::SeenTopic seen;
+  for (const auto until = Clock::now() + limit;;) {
+    if (auto asked = ask_metadata(asker, name, seen, limit); !asked) return std::unexpected(asked.error());
+    if (seen.exists) return seen;
+    if (Clock::now() >= until) return std::unexpected(fmt::format("topic {} does not appear", name));
+    std::this_thread::sleep_for(settling_pause);
+  }
 }
 
 std::expected<bool, std::string> create(rd_kafka_t* client, const stream::TopicPlan& plan, Milliseconds limit) {
@@ -331,19 +358,25 @@ std::expected<bool, std::string> create(rd_kafka_t* client, const stream::TopicP
   return std::unexpected(describe("creating topic " + plan.name, code, rd_kafka_topic_result_error_string(results[0])));
 }
 
+std::expected<std::string, std::string> tell_made(const stream::TopicPlan& plan) {
+  return fmt::format("topic {}: made, {} partitions, {} replicas", plan.name, plan.partitions, plan.replication);
+}
+
+std::expected<std::string, std::string> tell_kept(const Asker& asker, const stream::TopicPlan& plan,
+                                                  Milliseconds limit) {
+  const auto seen = await_topic(asker, plan.name, limit);
+  if (!seen) return std::unexpected(seen.error());
+  const std::string other = seen->partitions == plan.partitions ? "" : fmt::format(", not {}", plan.partitions);
+  return fmt::format("topic {}: is there and left as it is, {} partitions{}", plan.name, seen->partitions, other);
+}
+
 // Also of a topic that somebody else has made, or we before we were interrupted; not once it holds anything.
 std::expected<void, std::string> ensure_layout(const Asker& asker, const TopicsSettings& settings) {
-  rd_kafka_t* const client = asker.client.get();
-  stream::SeenTopic seen;
-  for (const auto until = Clock::now() + settings.limit; !seen.exists;) {
-    if (auto asked = ask_metadata(asker, settings.names.progress, seen, settings.limit); !asked) return asked;
-    if (seen.exists) break;
-    if (Clock::now() >= until) return std::unexpected(fmt::format("topic {} does not appear", settings.names.progress));
-    std::this_thread::sleep_for(settling_pause);
-  }
-  const auto untouched = is_untouched(client, settings.names.progress, seen.partitions, settings.limit);
+  const auto seen = await_topic(asker, settings.names.progress, settings.limit);
+  if (!seen) return std::unexpected(seen.error());
+  const auto untouched = is_untouched(asker.client.get(), settings.names.progress, seen->partitions, settings.limit);
   if (!untouched) return std::unexpected(untouched.error());
-  return *untouched ? write_layout(settings, seen.partitions) : std::expected<void, std::string>();
+  return *untouched ? write_layout(settings, seen->partitions) : std::expected<void, std::string>();
 }
 
 // Beginning a transaction twice is refused, and harmless; of one that has failed the refusal says why.
@@ -444,7 +477,10 @@ std::expected<stream::SeenTopics, std::string> inspect_topics(const TopicsSettin
   auto seen = ask_topics(*asker, settings);
   if (!seen) return std::unexpected(asker->line->explain(seen.error()));
   if (!seen->progress.exists) {
-    if (seen->progress.error.empty()) seen->repeat_risk = find_repeat_risk(settings, seen->events);
+    if (!seen->progress.error.empty()) return seen;
+    auto risk = find_repeat_risk(settings, seen->events);
+    if (!risk) return std::unexpected(asker->line->explain(risk.error()));
+    seen->repeat_risk = std::move(*risk);
     return seen;
   }
   auto layout = ask_layout(client, settings.names.progress, settings.limit);
@@ -457,7 +493,9 @@ std::expected<stream::SeenTopics, std::string> inspect_topics(const TopicsSettin
   if (!seen->recorded_partitions && seen->progress.error.empty()) {
     const auto untouched = is_untouched(client, settings.names.progress, seen->progress.partitions, settings.limit);
     if (!untouched) return std::unexpected(asker->line->explain(untouched.error()));
-    if (*untouched) seen->repeat_risk = find_repeat_risk(settings, seen->events);
+    auto risk = *untouched ? find_repeat_risk(settings, seen->events) : std::string();
+    if (!risk) return std::unexpected(asker->line->explain(risk.error()));
+    seen->repeat_risk = std::move(*risk);
   }
   return seen;
 }
@@ -497,9 +535,9 @@ std::expected<std::vector<std::string>, std::string> create_topics(const TopicsS
   for (const auto& plan : plans) {
     const auto made = create(client, plan, settings.limit);
     if (!made) return std::unexpected(asker->line->explain(made.error()));
-    done.push_back(
-        *made ? fmt::format("topic {}: made, {} partitions, {} replicas", plan.name, plan.partitions, plan.replication)
-              : fmt::format("topic {}: is there, left as it is", plan.name));
+    const auto told = *made ? tell_made(plan) : tell_kept(*asker, plan, settings.limit);
+    if (!told) return std::unexpected(asker->line->explain(told.error()));
+    done.push_back(*told);
     if (plan.role != stream::TopicRole::progress) continue;
     if (auto written = ensure_layout(*asker, settings); !written) return std::unexpected(written.error());
   }
