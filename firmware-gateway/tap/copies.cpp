@@ -1,9 +1,11 @@
 #include "firmware-gateway/tap/copies.hpp"
 
 #include <chrono>
+#include <string_view>
 #include <utility>
 
 #include "firmware-gateway/terminal/framed.hpp"
+#include "proto/base/utf8.hpp"
 #include "proto/wire/parse.hpp"
 #include "proto/wire/tap.pb.h"
 
@@ -60,7 +62,7 @@ void put(TapCopy::Original& copy, const redact::Original& original) {
   copy.set_mti(original.mti);
   copy.set_stan(original.stan);
   copy.set_time(original.time);
-  copy.set_rrn(original.rrn);
+  if (base::utf8_prefix(original.rrn) == original.rrn.size()) copy.set_rrn(original.rrn);
   copy.set_is_this(original.is_this);
 }
 
@@ -71,10 +73,18 @@ void put(TapCopy::Settlement& copy, const redact::Settlement& settlement) {
   copy.set_closed(settlement.closed_elsewhere.value_or(false));
 }
 
+// A frame holds nothing but UTF-8. What is none is told as incomplete: in the frame it would be what the gateway cannot
+// read, and so be sent again for ever, and all others behind it.
+bool fits(TapCopy& copy, std::string_view name, std::string_view text) {
+  const bool fits = base::utf8_prefix(text) == text.size();
+  if (!fits) copy.add_incomplete(std::string(name));
+  return fits;
+}
+
 void put(TapCopy& copy, Fields& fields) {
   for (std::size_t i = 0; i < redact::text_count; ++i) {
     const Field field = redact::text_at(i);
-    if (!fields.text(field).empty())
+    if (!fields.text(field).empty() && fits(copy, redact::name_of(field), fields.text(field)))
       (*copy.mutable_texts())[std::string(redact::name_of(field))] = std::move(fields.text(field));
   }
   for (std::size_t i = 0; i < redact::number_count; ++i) {
@@ -82,7 +92,8 @@ void put(TapCopy& copy, Fields& fields) {
     if (const auto& number = fields.number(field))
       (*copy.mutable_numbers())[std::string(redact::name_of(field))] = *number;
   }
-  for (auto& [name, value] : fields.attributes) (*copy.mutable_attributes())[name] = std::move(value);
+  for (auto& [name, value] : fields.attributes)
+    if (fits(copy, name, value)) (*copy.mutable_attributes())[name] = std::move(value);
   for (std::string& name : fields.incomplete) copy.add_incomplete(std::move(name));
   if (fields.written_local) put(*copy.mutable_written_local(), *fields.written_local);
   if (fields.written_utc) put(*copy.mutable_written_utc(), *fields.written_utc);

@@ -1,5 +1,6 @@
 #include "firmware-gateway/terminal/iso8583/mapping/event.hpp"
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include "firmware-gateway/terminal/iso8583/mapping/totals.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/values.hpp"
 #include "proto/base/bytes.hpp"
+#include "proto/base/utf8.hpp"
 
 namespace iso8583 {
 namespace {
@@ -239,6 +241,13 @@ void Mapping::set_chip_data() {
   }
 }
 
+// Of UTF-8: characters of a field in another charset may be several bytes each.
+std::string_view first_characters(std::string_view text, std::size_t count) {
+  std::size_t at = 0;
+  while (count-- > 0 && at < text.size()) at += std::max<std::size_t>(base::utf8_length(text.substr(at)), 1);
+  return text.substr(0, at);
+}
+
 // Name or street, city, region, country: 23, 13, 2 and 2 characters in 1987; parted by backslashes in 1993.
 void Mapping::set_place() {
   put(Field::merchant_id, text_of(request_, 42));
@@ -253,10 +262,11 @@ void Mapping::set_place() {
       put(Field::merchant_city, trimmed(rest.substr(next + 1, rest.find('\\', next + 1) - next - 1)));
     return;
   }
-  constexpr std::size_t name_bytes = 23;
-  constexpr std::size_t city_bytes = 13;
-  put(Field::merchant_name, trimmed(where.substr(0, name_bytes)));
-  if (where.size() > name_bytes) put(Field::merchant_city, trimmed(where.substr(name_bytes, city_bytes)));
+  constexpr std::size_t name_characters = 23;
+  constexpr std::size_t city_characters = 13;
+  const std::string_view name = first_characters(where, name_characters);
+  put(Field::merchant_name, trimmed(name));
+  put(Field::merchant_city, trimmed(first_characters(where.substr(name.size()), city_characters)));
 }
 
 void Mapping::set_codes() {

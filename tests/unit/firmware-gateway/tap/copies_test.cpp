@@ -60,6 +60,23 @@ TEST_CASE("copies: a draft arrives with all that it holds") {
   CHECK(fields.written_utc->hour == 11);
 }
 
+TEST_CASE("copies: what is no UTF-8 is told as incomplete, and the rest can be read") {
+  redact::Draft made = draft();
+  made.fields.text(Field::merchant_name) = "CAF\xC3";
+  made.fields.attributes["emv_label"] =
+      "CR\xC9"
+      "DIT";
+  made.fields.original->rrn = "\xFF";
+  const auto up = tap::read_up(payload(tap::to_frame(7, std::move(made))));
+  REQUIRE(up);
+  const auto& fields = std::get<tap::Copy>(*up).draft.fields;
+  CHECK(fields.text(Field::merchant_name).empty());
+  CHECK(fields.text(Field::merchant_city) == "VIENNA");
+  CHECK_FALSE(fields.attributes.contains("emv_label"));
+  CHECK(fields.incomplete == std::vector<std::string>{"merchant_name", "emv_label", "mcc"});
+  CHECK(fields.original->rrn.empty());
+}
+
 TEST_CASE("copies: losses and verdicts arrive as they were said") {
   const tap::Loss loss{.count = 3,
                        .first_at = base::UtcTime(std::chrono::milliseconds(5)),

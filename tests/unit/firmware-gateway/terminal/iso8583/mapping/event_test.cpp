@@ -30,6 +30,13 @@ constexpr const char* original_data = "02200047111123110901000123456780000000000
 
 }  // namespace
 
+TEST_CASE("event: name and city are parted by characters, whatever they take in UTF-8") {
+  const auto fields =
+      test::event("0220", test::sale({{43, "CAF\u00C9 M\u00DCLLER          \u00D6 ST. P\u00D6LTEN   ATAT"}}));
+  CHECK(fields.text(redact::Field::merchant_name) == "CAF\u00C9 M\u00DCLLER          \u00D6");
+  CHECK(fields.text(redact::Field::merchant_city) == "ST. P\u00D6LTEN");
+}
+
 TEST_CASE("an advice: each field becomes what the event calls it") {
   const Fields fields = event("0220", sale({{2, "4111111111111111"},
                                             {18, "5411"},
