@@ -350,11 +350,10 @@ class Search {
   }
 
   void find_numbers_in(const Cluster& cluster) {
-    for (std::size_t i = 0; i < cluster.symbols.size();) {
-      const std::size_t size = pan_at(cluster, i);
-      if (size != 0) found(cluster.symbols[i], cluster.symbols[i + size - 1] + 1);
-      i += std::max<std::size_t>(1, size);
-    }
+    // Also within one that was found: it may be a number and the beginning of the next, which by chance pass for one.
+    for (std::size_t i = 0; i < cluster.symbols.size(); ++i)
+      if (const std::size_t size = pan_at(cluster, i); size != 0)
+        found(cluster.symbols[i], cluster.symbols[i + size - 1] + 1);
     for (std::size_t i = 0; i < cluster.symbols.size(); ++i) find_hidden(cluster, i);
   }
 

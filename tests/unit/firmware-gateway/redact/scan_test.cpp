@@ -53,6 +53,11 @@ TEST_CASE("scan: masks the number and leaves what stands around it") {
   CHECK(masked("é4111111111111111é") == "é#é");
 }
 
+TEST_CASE("scan: a number that with the next one's first group passes for a longer one hides nothing of the next") {
+  CHECK(masked("36259600000004 4002 1234 5678 1236 x") == "# x");
+  CHECK(masked("4111111111111111 5555 5555 5555 4444 x") == "# # x");
+}
+
 TEST_CASE("scan: finds a number glued to its expiry date or to a tag") {
   CHECK(masked("41111111111111111225") == "#");
   CHECK(masked("5A084111111111111111").find("4111111111111111") == std::string::npos);
