@@ -6,6 +6,7 @@
 #include <array>
 
 #include "firmware-gateway/redact/scan.hpp"
+#include "firmware-gateway/terminal/iso8583/host/in_place.hpp"
 #include "firmware-gateway/terminal/iso8583/host/response_codes.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/event.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/totals.hpp"
@@ -93,7 +94,8 @@ Host::Reaction Host::react_incomplete(const DecodeError& error) const {
   const auto mti = read_mti(read.mti());
   if (!mti || mti->is_response() || !can_be_answered(read, *mti)) return HangUp{};
   Echo echo = echo_of(read, *mti);
-  if (!asks_for_approval(*mti)) {
+  const bool in_place = is_in_place(read, dialect_.year);
+  if (in_place && !asks_for_approval(*mti)) {
     if (auto draft = to_draft(read, *mti, dialect_, {}); draft && is_made_out(read, *mti, *draft)) {
       if (draft->fields.settlement) draft->fields.settlement->readable = false;
       draft->fields.incomplete.emplace_back(error.part == Part::field
@@ -102,8 +104,14 @@ Host::Reaction Host::react_incomplete(const DecodeError& error) const {
       return Store{.draft = std::move(*draft), .echo = std::move(echo)};
     }
   }
-  return Reject{.message = answer(echo, format_error_code(dialect_.year)),
-                .shape = shape_of(read, error.text(dialect_.year))};
+  // What it needs to know its message by.
+  if (!in_place)
+    std::erase_if(echo.fields,
+                  [](const auto& field) { return field.first != stan_field && field.first != terminal_field; });
+  return Reject{
+      .message = answer(echo, format_error_code(dialect_.year)),
+      .shape = in_place ? shape_of(read, error.text(dialect_.year))
+                        : bare_shape_of(read, error.text(dialect_.year) + "; fields before it are not in their place")};
 }
 
 base::Bytes Host::conclude(const Echo& echo, const terminal::Answer& given) const {
@@ -147,10 +155,13 @@ base::Bytes Host::answer(const Echo& echo, std::string_view code, std::string_vi
   return message ? std::move(*message) : base::Bytes();
 }
 
+Host::Shape Host::bare_shape_of(const Message& message, std::string reason) {
+  return {{"mti", std::string(message.mti())}, {"reason", std::move(reason)}, {"fields", list_of(message.fields())}};
+}
+
 // What was read with the wrong lengths may hold a card number amid other digits.
 Host::Shape Host::shape_of(const Message& message, std::string reason) {
-  Shape shape{
-      {"mti", std::string(message.mti())}, {"reason", std::move(reason)}, {"fields", list_of(message.fields())}};
+  Shape shape = bare_shape_of(message, std::move(reason));
   for (unsigned number = message.fields().next(0); number != 0; number = message.fields().next(number)) {
     const auto value = message.open(number);
     if (!value) continue;

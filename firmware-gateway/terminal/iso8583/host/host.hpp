@@ -67,6 +67,8 @@ class Host {
                                    std::string_view settlement_code = {}) const;
   [[nodiscard]] base::Bytes conclude(const Echo& echo, const terminal::Settled& settled) const;
   [[nodiscard]] static Shape shape_of(const Message& message, std::string reason);
+  // Without any value.
+  [[nodiscard]] static Shape bare_shape_of(const Message& message, std::string reason);
 
   const Dialect& dialect_;
 };

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+
 #include "tests/unit/firmware-gateway/terminal/iso8583/mapping/messages.hpp"
 
 using iso8583::Host;
@@ -197,6 +199,65 @@ TEST_CASE("host: a card number that wrong lengths have put amid other digits is 
   CHECK(reject->shape.at("field_90") == "[card data]");
   CHECK(reject->shape.at("field_4") == "000000001250");
   CHECK(reject->shape.at("fields") == "4 7 11 12 13 41 42 49 90");
+}
+
+TEST_CASE(
+    "host: no piece of a card number is told, stored or given back that a wrong bitmap or dialect has put into other "
+    "fields") {
+  const std::string pan = "4929871634512348";
+  const std::string behind = "987654321234";
+  const FieldValues fields = sale({{2, pan},
+                                   {14, "2912"},
+                                   {22, "051"},
+                                   {25, "00"},
+                                   {35, pan + "=2912201" + behind},
+                                   {37, "632711004711"},
+                                   {48, "NOTE"}});
+  const auto is_told = [&](const std::string& text) {
+    constexpr std::size_t digits_min = 11;
+    for (const std::string& secret : {pan, behind})
+      for (std::size_t at = 0; at + digits_min <= secret.size(); ++at)
+        if (text.find(secret.substr(at, digits_min)) != std::string::npos) return true;
+    return false;
+  };
+  const auto all_of = [](const Host& host, const Host::Reaction& reaction) {
+    std::string all;
+    if (const auto* const say = std::get_if<Host::Say>(&reaction)) all += say->message;
+    if (const auto* const reject = std::get_if<Host::Reject>(&reaction)) {
+      all += reject->message;
+      for (const auto& [name, value] : reject->shape) all += " " + value;
+    }
+    if (const auto* const store = std::get_if<Host::Store>(&reaction)) {
+      all += host.conclude(store->echo, stored());
+      for (const auto& text : store->draft.fields.texts) all += " " + text;
+      for (const auto& [name, value] : store->draft.fields.attributes) all += " " + value;
+      for (const auto& number : store->draft.fields.numbers) all += " " + std::to_string(number.value_or(0));
+    }
+    return all;
+  };
+  constexpr std::array names = {"iso87-ascii", "iso87-ascii-binary-bitmap", "iso87-bcd", "bcd-ebcdic",
+                                "mastercard-ebcdic"};
+  for (const std::string name : names) {
+    const iso8583::Dialect& dialect = test::dialect(name);
+    const Host host(dialect);
+    for (const std::string other : names)
+      CHECK_FALSE(is_told(all_of(host, host.react(encoded("0220", fields, test::dialect(other))))));
+    const base::Bytes whole = encoded("0220", fields, dialect);
+    const std::size_t begin = dialect.mti == nullptr ? 2 : 4;
+    for (unsigned bit = 0; bit < 64; ++bit) {
+      base::Bytes bytes = whole;
+      if (dialect.bitmap == nullptr) {
+        bytes[begin + bit / 8] = static_cast<char>(bytes[begin + bit / 8] ^ (0x80U >> bit % 8));
+      } else {
+        char& digit = bytes[begin + bit / 4];
+        const unsigned value = static_cast<unsigned>(std::stoi(std::string(1, digit), nullptr, 16)) ^ (8U >> bit % 4);
+        digit = "0123456789ABCDEF"[value];
+      }
+      CAPTURE(name);
+      CAPTURE(bit + 1);
+      CHECK_FALSE(is_told(all_of(host, host.react(bytes))));
+    }
+  }
 }
 
 TEST_CASE("host: in 1993 the answer's code has three digits") {
