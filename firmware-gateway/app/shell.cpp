@@ -8,6 +8,7 @@
 #include <csignal>
 #include <utility>
 
+#include "firmware-gateway/adapters/memory/wiping.hpp"
 #include "firmware-gateway/adapters/net/terminal_routes.hpp"
 #include "firmware-gateway/app/program.hpp"
 #include "firmware-gateway/app/salvage_notices.hpp"
@@ -121,7 +122,7 @@ std::string Shell::run() {
   wake();
   platform::notify_supervisor("READY=1");
   log::info("gateway {} {} is ready", config_.gateway_id, version);
-  io_.run();
+  memory::run_wiping(io_);
   return {};
 }
 

@@ -6,15 +6,13 @@
 
 #include <cstddef>
 #include <memory>
-#include <string>
 #include <string_view>
+
+#include "proto/base/wipe.hpp"
 
 namespace redact {
 
-// Overwrites memory in a way that the optimiser may not leave out.
-void wipe(void* memory, std::size_t bytes) noexcept;
-// Overwrites all that the string owns, and leaves it empty. Request bodies deserve it once they are parsed.
-void wipe(std::string& text) noexcept;
+using base::wipe;
 
 class Secret {
  public:

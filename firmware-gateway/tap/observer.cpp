@@ -55,7 +55,7 @@ void Observer::on_bytes(Connection connection, Direction direction, base::BytesV
   if (beginning == Beginning::tls) {
     ++counts_.unread;
     trouble_ = "the terminal speaks TLS, and the line has no tls: relayed unread";
-    return lose(connection, *lines);
+    return lose(connection);
   }
   read(connection, *lines, direction, lines->first, now);
   redact::wipe(lines->first);
@@ -69,7 +69,7 @@ void Observer::read(Connection connection, Lines& lines, Direction direction, ba
     if (!frame) {
       ++counts_.framing_lost;
       trouble_ = std::string("a frame is none of the dialect's: ") + std::string(words_of(frame.error()));
-      return lose(connection, lines);
+      return lose(connection);
     }
     if (!*frame) return;
     if (!(*frame)->keep_alive) on_frame(connection, direction, **frame, now);
@@ -81,12 +81,14 @@ void Observer::on_gap(Connection connection, base::Now /*now*/) {
   if (!lines) lines = std::make_unique<Lines>(dialect_->framing);
   if (lines->lost) return;
   ++counts_.incomplete;
-  lose(connection, *lines);
+  lose(connection);
 }
 
-// No answer can be seen any more.
-void Observer::lose(Connection connection, Lines& lines) {
-  lines.lost = true;
+// No answer can be seen any more, and what was kept of it will not be read.
+void Observer::lose(Connection connection) {
+  auto& lines = connections_.at(connection);
+  lines = std::make_unique<Lines>(dialect_->framing);
+  lines->lost = true;
   tell_unanswered(matching_.close(connection));
 }
 

@@ -69,7 +69,7 @@ class Observer {
   };
 
   void read(Connection connection, Lines& lines, Direction direction, base::BytesView bytes, base::Now now);
-  void lose(Connection connection, Lines& lines);
+  void lose(Connection connection);
   void on_frame(Connection connection, Direction direction, const iso8583::Frame& frame, base::Now now);
   void on_request(Request request);
   void tell(const Request& request, const iso8583::Message* answer);

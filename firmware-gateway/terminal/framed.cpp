@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <utility>
 
 #include "firmware-gateway/terminal/json_event.hpp"
 #include "proto/base/assert.hpp"
@@ -162,15 +164,16 @@ void FrameReader::add(std::string_view bytes) {
   buffer_.append(bytes);
 }
 
-// What has been read may hold card data: it goes before the buffer is moved or grows.
+// What has been read may hold card data, and so may the place from which the rest is moved.
 void FrameReader::drop_read() {
   redact::wipe(buffer_.data(), at_);
-  buffer_.erase(0, at_);
-  at_ = 0;
+  std::ranges::rotate(buffer_, buffer_.begin() + static_cast<std::ptrdiff_t>(at_));
+  buffer_.resize(buffer_.size() - std::exchange(at_, 0));
 }
 
 FrameReader::Next FrameReader::next() {
-  const std::string_view rest = std::string_view(buffer_).substr(at_);
+  drop_read();
+  const std::string_view rest = buffer_;
   if (too_large_) return TooLarge{};
   if (rest.size() < frame_length_bytes) return NeedMore{};
   const std::uint32_t length = read_length(rest);

@@ -9,12 +9,14 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "proto/base/assert.hpp"
+#include "proto/base/wipe.hpp"
 #include "proto/platform/http_text.hpp"
 #include "proto/platform/lobby.hpp"
 
@@ -44,7 +46,8 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return boost::beast::iequals({a.data(), a.size()}, {b.data(), b.size()});
 }
 
-// Bytes that came and are not parsed yet. Grows as needed, up to kInputBytesMax, and shrinks when empty.
+// Bytes that came and are not parsed yet. Grows as needed, up to kInputBytesMax, and shrinks when empty. Keeps nothing
+// of what was parsed: it may be card data.
 class InputBuffer {
  public:
   [[nodiscard]] asio::const_buffer data() const { return {bytes_.data() + begin_, end_ - begin_}; }
@@ -52,7 +55,10 @@ class InputBuffer {
   [[nodiscard]] std::size_t size() const { return end_ - begin_; }
   [[nodiscard]] bool full() const { return size() == kInputBytesMax; }
 
-  void consume(std::size_t count) { begin_ += count; }
+  void consume(std::size_t count) {
+    base::wipe(bytes_.data() + begin_, count);
+    begin_ += count;
+  }
   void commit(std::size_t count) { end_ += count; }
 
   // Room to read into; empty when full.
@@ -65,6 +71,7 @@ class InputBuffer {
   void make_room() {
     if (begin_ > 0) {
       std::memmove(bytes_.data(), bytes_.data() + begin_, size());
+      base::wipe(bytes_.data() + size(), begin_);
       end_ -= begin_;
       begin_ = 0;
     }
@@ -177,7 +184,8 @@ class Connection : public HttpConnection, public std::enable_shared_from_this<Co
   bool header_checked_ = false;
   std::size_t header_bytes_ = 0;
   std::size_t body_bytes_ = 0;  // charged to core_->bodies_bytes
-  HttpRequest request_;
+  // By pointer: what a moved string leaves behind inside itself goes with it.
+  std::unique_ptr<HttpRequest> request_;
   std::uint64_t request_number_ = 0;
   bool head_ = false;
   bool http_1_1_ = true;
@@ -337,7 +345,7 @@ void Connection::next_request() {
   parser_->body_limit(boost::none);  // by path, once the header is known
   header_checked_ = false;
   header_bytes_ = 0;
-  request_ = HttpRequest();
+  request_ = std::make_unique<HttpRequest>();
   ++request_number_;
   // Who connects has something to say: the first request has no more time than a slow one.
   const auto idle = core_->settings.idle;
@@ -424,7 +432,7 @@ std::optional<Refusal> Connection::check_header() {
   keep_alive_ = parser_->keep_alive();
   if (auto refusal = check_fields()) return refusal;
   take_fields();
-  if (!parse_target(view(parser_->get().target()), request_)) return kMalformed;
+  if (!parse_target(view(parser_->get().target()), *request_)) return kMalformed;
   return check_body_size();
 }
 
@@ -446,18 +454,18 @@ std::optional<Refusal> Connection::check_fields() const {
 void Connection::take_fields() {
   const auto& header = parser_->get();
   head_ = header.method() == http::verb::head;
-  request_.method = head_ ? "GET" : std::string(header.method_string());
-  request_.host = std::string(header[http::field::host]);
-  request_.content_type = std::string(header[http::field::content_type]);
-  request_.authorization = std::string(header[http::field::authorization]);
-  request_.last_event_id = std::string(header["Last-Event-ID"]);
-  request_.peer_is_loopback = peer_is_loopback_;
-  request_.tls = is_tls();
+  request_->method = head_ ? "GET" : std::string(header.method_string());
+  request_->host = std::string(header[http::field::host]);
+  request_->content_type = std::string(header[http::field::content_type]);
+  request_->authorization = std::string(header[http::field::authorization]);
+  request_->last_event_id = std::string(header["Last-Event-ID"]);
+  request_->peer_is_loopback = peer_is_loopback_;
+  request_->tls = is_tls();
 }
 
 std::optional<Refusal> Connection::check_body_size() {
   const auto& max_body_bytes = core_->settings.max_body_bytes;
-  const std::size_t limit = max_body_bytes ? max_body_bytes(request_.method, request_.path) : kBodyBytesDefault;
+  const std::size_t limit = max_body_bytes ? max_body_bytes(request_->method, request_->path) : kBodyBytesDefault;
   const auto length = parser_->is_done() ? boost::none : parser_->content_length();
   if (length && *length > limit) return kBodyTooLarge;
   parser_->body_limit(limit);
@@ -491,9 +499,10 @@ void Connection::release_body() {
 // --- answering ---------------------------------------------------------------
 
 void Connection::dispatch() {
-  request_.body = std::move(parser_->get().body());
+  const auto request = std::exchange(request_, nullptr);
+  request->body = std::move(parser_->get().body());
   enter(State::waiting, std::chrono::milliseconds::max());
-  core_->handler(std::move(request_), std::make_shared<ConnectionResponder>(weak_from_this(), request_number_));
+  core_->handler(std::move(*request), std::make_shared<ConnectionResponder>(weak_from_this(), request_number_));
 }
 
 void Connection::respond(std::uint64_t request, HttpResponse response) {
@@ -643,6 +652,7 @@ void Connection::drop_input() {
   static std::array<char, kInputBytesMax> waste;  // shared: nobody reads it
   socket().async_read_some(asio::buffer(waste),
                            [self = shared_from_this()](const error_code& error, std::size_t count) {
+                             base::wipe(waste.data(), count);
                              self->dropped_bytes_ += count;
                              if (error || self->dropped_bytes_ > kLingerBytesMax) return self->abort();
                              if (self->state_ == State::lingering) self->drop_input();

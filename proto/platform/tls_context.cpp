@@ -80,6 +80,8 @@ std::expected<std::shared_ptr<ssl::context>, std::string> make_tls_context(const
   ASSERT(::SSL_CTX_set_session_id_context(native, kName, sizeof kName - 1) == 1);
   // A client must not make us renegotiate: it costs us more than it.
   ::SSL_CTX_set_options(native, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+  // What was read may be card data: gone from OpenSSL's buffer as soon as it is in ours.
+  ::SSL_CTX_set_options(native, SSL_OP_CLEANSE_PLAINTEXT);
   if (std::string error = load_files(native, files); !error.empty()) return std::unexpected(std::move(error));
   return context;
 }

@@ -83,7 +83,6 @@ class StreamSession final : public Session,
   StreamSession(const StreamSession&) = delete;
   StreamSession& operator=(const StreamSession&) = delete;
   ~StreamSession() override {
-    redact::wipe(bytes_.data(), bytes_.size());
     if (!aborted_) --shared_->connections;
   }
 
@@ -164,6 +163,7 @@ class StreamSession final : public Session,
       return finish_when_done();
     }
     dialogue_->add({bytes_.data(), count});
+    redact::wipe(bytes_.data(), count);
     take_requests();
     read();
   }

@@ -53,10 +53,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
-  ~Session() {
-    redact::wipe(bytes_.data(), bytes_.size());
-    abort();
-  }
+  ~Session() { abort(); }
 
   void read() {
     if (reading_ || ended_ || answers_.full()) return;
@@ -67,6 +64,7 @@ class Session final : public std::enable_shared_from_this<Session> {
                               if (self->aborted_) return;
                               if (error) return self->stop_reading();
                               self->end_.add({self->bytes_.data(), count});
+                              redact::wipe(self->bytes_.data(), count);
                               self->take();
                               self->read();
                             });

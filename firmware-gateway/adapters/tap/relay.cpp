@@ -42,6 +42,7 @@ constexpr int keep_alive_probes = 6;
 std::expected<TlsContext, std::string> make_host_context(const HostTls& files) {
   try {
     auto context = std::make_shared<ssl::context>(ssl::context::tls_client);
+    ::SSL_CTX_set_options(context->native_handle(), SSL_OP_CLEANSE_PLAINTEXT);
     static_cast<void>(::SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_2_VERSION));
     context->set_verify_mode(ssl::verify_peer);
     if (files.ca.empty()) {
@@ -120,10 +121,7 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
   }
   StreamSession(const StreamSession&) = delete;
   StreamSession& operator=(const StreamSession&) = delete;
-  ~StreamSession() override {
-    for (Way* const way : {&up_, &down_}) redact::wipe(way->buffer.data(), way->buffer.size());
-    end();
-  }
+  ~StreamSession() override { end(); }
 
   void start() override {
     limit(connect_patience);
@@ -243,7 +241,8 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
                                if (self->ended_ || self->parting_) return;
                                if (error) return self->on_end(way, error);
                                asio::async_write(way.to, asio::buffer(way.buffer.data(), count),
-                                                 [self, &way](const error_code& failed, std::size_t) {
+                                                 [self, &way, count](const error_code& failed, std::size_t) {
+                                                   redact::wipe(way.buffer.data(), count);
                                                    if (self->ended_ || self->parting_) return;
                                                    if (!failed) return self->pump(way);
                                                    ++self->shared_->counts.reset;

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <utility>
 
+#include "firmware-gateway/adapters/memory/wiping.hpp"
 #include "firmware-gateway/app/tap/program.hpp"
 #include "firmware-gateway/redact/secret.hpp"
 #include "proto/platform/log.hpp"
@@ -61,11 +62,11 @@ std::string Shell::run() {
   if (auto problem = open_admin(); !problem.empty()) return problem;
   open_gateway_line();
   wait_for_signals();
-  relay_thread_ = std::thread([this] { relay_io_.run(); });
+  relay_thread_ = std::thread([this] { memory::run_wiping(relay_io_); });
   tick();
   platform::notify_supervisor("READY=1");
   log::info("tap {} is ready; admin on {}", version, admin_->address());
-  io_.run();
+  memory::run_wiping(io_);
   return {};
 }
 
