@@ -12,8 +12,8 @@ def varint(number):
             return bytes(out)
 
 
-SUBMIT = {"type": 1, "terminal_id": 2, "terminal_ref": 3, "occurred_at": 4, "merchant_name": 6, "amount_minor": 12, "currency": 13,
-          "outcome": 18, "card_number": 20}
+SUBMIT = {"type": 1, "terminal_id": 2, "terminal_ref": 3, "occurred_at": 4, "merchant_name": 6, "merchant_city": 7, "batch_no": 11, "amount_minor": 12, "currency": 13,
+          "outcome": 18, "card_number": 20, "card_token": 23, "auth_code": 31, "rrn": 32, "original_ref": 34, "reason": 37, "attributes": 38}
 ANSWER = {1: "status", 2: "event_id", 3: "epoch", 4: "seq", 5: "duplicate", 6: "error_code", 7: "error_field", 8: "error_message",
           9: "retry_after_seconds"}
 
@@ -22,7 +22,11 @@ def submit(event):
     """An event as the payload of a frame. Texts may be bytes, so that they can be wrong."""
     out = b""
     for name, value in event.items():
-        if isinstance(value, int):
+        if isinstance(value, dict):
+            for pair in value.items():
+                entry = b"".join(varint(number << 3 | 2) + varint(len(text.encode())) + text.encode() for number, text in enumerate(pair, 1))
+                out += varint(SUBMIT[name] << 3 | 2) + varint(len(entry)) + entry
+        elif isinstance(value, int):
             out += varint(SUBMIT[name] << 3) + varint(value)
         else:
             text = value if isinstance(value, bytes) else value.encode()
