@@ -159,9 +159,20 @@ constexpr std::array<std::string_view, 25> kOwnProperties = {"transactional.id",
                                                              "enable.auto.offset.store",
                                                              "auto.offset.reset"};
 
+// librdkafka takes a topic's properties with this before them, too.
+constexpr std::string_view kTopicPrefix = "topic.";
+// Brokers of librdkafka's own, in memory.
+constexpr std::string_view kMockPrefix = "test.mock.";
+
+bool is_own(std::string_view name) {
+  if (name.starts_with(kMockPrefix)) return true;
+  if (name.starts_with(kTopicPrefix)) name.remove_prefix(kTopicPrefix.size());
+  return std::find(kOwnProperties.begin(), kOwnProperties.end(), name) != kOwnProperties.end();
+}
+
 void check_properties(const KafkaStream& kafka, SettingsTable table) {
   for (const auto& [name, value] : kafka.properties) {
-    if (std::find(kOwnProperties.begin(), kOwnProperties.end(), name) == kOwnProperties.end()) continue;
+    if (!is_own(name)) continue;
     table.error_in_free_texts("properties", name,
                               "is set by the bridge itself; allowed: librdkafka's other properties, such as "
                               "security.protocol, sasl.*, ssl.*");

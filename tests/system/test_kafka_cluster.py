@@ -1,6 +1,7 @@
 """The Kafka stream's bad days on a cluster of three brokers: no acks, no growth, a clear reason, and all goes on by itself."""
 import contextlib
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -280,6 +281,18 @@ def test_a_property_that_the_client_does_not_take_is_a_wrong_configuration(make_
     for command in ("check", "run", "topics", "tail", "status"):
         status, out, err = k.tillstream_bridge(command, "--config", rig.bridge.config)
         assert status == 78 and f"{rig.bridge.config}:{line}: stream.kafka.properties.{says}: " in err, f"{command}: {status}: {out}{err}"
+
+
+def test_check_looks_at_the_configuration_and_asks_nobody(make_rig):
+    rig = make_rig(bridge={"stream": {"kind": "kafka"}}, start=False)
+    with socket.create_server(("127.0.0.1", 0)) as brokers:
+        rig.bridge.tables["stream.kafka"] = {"bootstrap_servers": f"127.0.0.1:{brokers.getsockname()[1]}"}
+        rig.bridge.config.write_text(r.toml(rig.bridge.tables))
+        status, out, err = k.tillstream_bridge("check", "--config", rig.bridge.config)
+        assert status == 0, out + err
+        brokers.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            brokers.accept()
 
 
 def test_all_that_is_wrong_in_a_configuration_for_kafka_is_told_at_once(make_rig, tmp_path):

@@ -156,7 +156,8 @@ TEST_CASE("config: the admin port leaves this machine only with tls and a token"
 TEST_CASE("config: properties of librdkafka that exactly-once rests on are the bridge's own") {
   for (const std::string name :
        {"transactional.id", "acks", "enable.idempotence", "isolation.level", "partitioner", "bootstrap.servers",
-        "max.in.flight.requests.per.connection", "max.in.flight", "message.timeout.ms", "group.id"}) {
+        "max.in.flight.requests.per.connection", "max.in.flight", "message.timeout.ms", "group.id", "topic.acks",
+        "topic.partitioner", "test.mock.num.brokers"}) {
     const auto found = errors("[stream.kafka]\nproperties = { \"" + name + "\" = \"1\" }\n");
     CHECK_MESSAGE(says(found, "bridge.toml:2: stream.kafka.properties." + name + ": is set by the bridge"), name);
   }
