@@ -83,7 +83,13 @@ std::optional<Field> find_field(std::string_view name) { return at(std::ranges::
 
 std::optional<Field> nearest_field(std::string_view name) {
   if (name.size() > name_bytes_max) return std::nullopt;
-  return find_field(base::nearest(name, names));
+  std::string lower(name);
+  for (char& c : lower)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  // amount: amount_minor
+  const auto* const longer =
+      std::ranges::find_if(names, [&](std::string_view known) { return known.starts_with(lower + '_'); });
+  return longer != names.end() ? at(longer) : find_field(base::nearest(lower, names));
 }
 
 std::span<const std::string_view> field_names() { return names; }

@@ -1,11 +1,13 @@
 #include "firmware-gateway/terminal/framed.hpp"
 
+#include <fmt/format.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/wire_format_lite.h>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <utility>
 
 #include "firmware-gateway/terminal/json_event.hpp"
@@ -54,12 +56,14 @@ bool is_known(std::uint32_t tag) {
                                (integer ? WireFormatLite::WIRETYPE_VARINT : WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
 }
 
-bool has_known_fields_only(std::string_view payload) {
+// The number of the first field that is not known, or is not what it should be.
+std::optional<int> find_unknown_field(std::string_view payload) {
   google::protobuf::io::CodedInputStream input(reinterpret_cast<const std::uint8_t*>(payload.data()),
                                                static_cast<int>(payload.size()));
   while (const std::uint32_t tag = input.ReadTag())
-    if (!is_known(tag) || !google::protobuf::internal::WireFormatLite::SkipField(&input, tag)) return false;
-  return true;
+    if (!is_known(tag) || !google::protobuf::internal::WireFormatLite::SkipField(&input, tag))
+      return google::protobuf::internal::WireFormatLite::GetTagFieldNumber(tag);
+  return std::nullopt;
 }
 
 struct TextMember {
@@ -189,8 +193,12 @@ base::Result<Draft, Refusal> read_submit(std::string_view payload) {
   Submit submit;
   if (!wire::parse(submit, payload))
     return base::fail(Refusal{Reason::invalid_protobuf, {}, "is no Submit message", {}});
-  if (!has_known_fields_only(payload))
-    return base::fail(Refusal{Reason::invalid_field, {}, "holds a field that is not known", {}});
+  if (const auto number = find_unknown_field(payload))
+    return base::fail(
+        Refusal{Reason::invalid_field,
+                {},
+                fmt::format("holds a field with number {} that is not known, or of another type", *number),
+                {}});
   return to_draft(submit);
 }
 

@@ -2,15 +2,30 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bitset>
 #include <charconv>
 #include <optional>
 #include <string>
 
 #include "firmware-gateway/terminal/json_reader.hpp"
+#include "proto/base/text.hpp"
 
 namespace terminal {
 namespace {
+
+std::string nearest_known(std::string_view name) {
+  constexpr std::size_t compared_bytes_max = 64;  // the distance costs the product of the lengths
+  return fmt::format("the nearest known field is '{}'",
+                     base::closest(name.substr(0, compared_bytes_max), redact::field_names()));
+}
+
+// Nothing that could be a value: letters and underscores only.
+bool is_name(std::string_view text) {
+  constexpr std::size_t bytes_max = 40;
+  return !text.empty() && text.size() <= bytes_max &&
+         std::ranges::all_of(text, [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; });
+}
 
 using redact::Draft;
 using redact::Field;
@@ -93,11 +108,12 @@ class Listener final : public JsonListener {
     seen_.set(index);
   }
 
-  // The unknown name itself is not repeated: it may be anything.
+  // The unknown name itself is repeated only where it is one: it may be anything.
   void unknown_field(std::string_view name) {
-    const auto nearest = redact::nearest_field(name);
-    if (!nearest) return refuse({Reason::invalid_field, {}, "holds a field that is not known", {}});
-    refuse(redact::invalid(*nearest, fmt::format("an unknown field was given; did you mean '{}'?", name_of(*nearest))));
+    const std::string what = is_name(name) ? fmt::format("'{}' is not known", name) : "an unknown field was given";
+    if (const auto near = redact::nearest_field(name))
+      return refuse(redact::invalid(*near, fmt::format("{}; did you mean '{}'?", what, name_of(*near))));
+    refuse({Reason::invalid_field, {}, fmt::format("{}; {}", what, nearest_known(name)), {}});
   }
 
   void begin_attribute(std::string_view name) {

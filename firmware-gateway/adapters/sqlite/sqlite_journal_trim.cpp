@@ -244,8 +244,9 @@ journal::Usage SqliteJournal::usage() {
   written_pages_ += static_cast<std::uint64_t>(std::max(written, 0));
   usage.bytes_written_total = written_pages_ * (page_bytes_ + 24) + checkpointed_bytes_;
   usage.index_slots = index_.size();
-  usage.admission = !disk_allows(0) ? journal::Admission::closed : quota_.admission(usage.bytes);
-  usage.disk_full = disk_full_;
+  const bool disk_full = !disk_allows(0);
+  usage.admission = disk_full ? journal::Admission::closed : quota_.admission(usage.bytes);
+  usage.disk_full = disk_full || disk_full_;
   return usage;
 }
 

@@ -136,7 +136,7 @@ TEST_CASE("json: a field or an attribute given twice is refused, however it is s
   CHECK(refused(R"({"attributes":{"a":"1","a":"1"}})").field == "attributes");
 }
 
-TEST_CASE("json: an unknown field is refused by naming the nearest known one, never itself") {
+TEST_CASE("json: an unknown field is refused by naming the nearest known one, and itself where it can be no value") {
   const auto near = refused(R"({"ammount_minor":5})");
   CHECK(near.reason == Reason::invalid_field);
   CHECK(near.field == "amount_minor");
@@ -144,6 +144,12 @@ TEST_CASE("json: an unknown field is refused by naming the nearest known one, ne
   const auto far = refused(R"({"4111111111111111":"x"})");
   CHECK(far.field.empty());
   CHECK(far.message.find("4111") == std::string::npos);
+  CHECK(far.message.find("the nearest known field is '") != std::string::npos);
+  const auto shorter = refused(R"({"amount":5})");
+  CHECK(shorter.field == "amount_minor");
+  CHECK(shorter.message == "'amount' is not known; did you mean 'amount_minor'?");
+  CHECK(refused(R"({"TYPE":"sale"})").field == "type");
+  CHECK(refused(R"({"zzz":"sale"})").message.starts_with("'zzz' is not known; the nearest known field is '"));
   CHECK(refused("{\"" + std::string(5000, 'x') + "\":1}").reason == Reason::invalid_field);
   CHECK(refused(R"({"Type":"sale"})").field == "type");
   CHECK(refused(R"({"":1})").reason == Reason::invalid_field);
