@@ -36,9 +36,13 @@ std::vector<std::pair<std::string, std::string>> lacking_of(const EpochStart& st
                                                            {"window_seconds", "0"}};
   if (!start.supersedes) return details;
   details.emplace_back("epoch", base::to_hex(start.supersedes->epoch.view()));
-  if (start.lacks_from > start.supersedes->seq) return details;
-  details.emplace_back("first_seq", std::to_string(start.lacks_from->value()));
-  details.emplace_back("last_seq", std::to_string(start.supersedes->seq.value()));
+  const bool in_superseded = start.lacks_from <= start.supersedes->seq;
+  if (in_superseded) {
+    details.emplace_back("first_seq", std::to_string(start.lacks_from->value()));
+    details.emplace_back("last_seq", std::to_string(start.supersedes->seq.value()));
+  }
+  // What it lacks begins with that epoch, or before: nobody says how long before.
+  if (!in_superseded || start.lacks_from == Seq(1)) details.emplace_back("earlier_epochs", "possible");
   return details;
 }
 

@@ -286,6 +286,7 @@ TEST_CASE("fork: what the journal lacks is told after a restart, too, when its e
   gateway.hear(gateway.answer(gateway.progress(0)));
   REQUIRE(shrunk(gateway));
   CHECK(shrunk(gateway)->at(3) == std::pair<std::string, std::string>{"first_seq", "1"});
+  CHECK(shrunk(gateway)->back() == std::pair<std::string, std::string>{"earlier_epochs", "possible"});
   CHECK(shrunk(gateway)->at(4) == std::pair<std::string, std::string>{"last_seq", "40"});
 }
 
@@ -298,7 +299,8 @@ TEST_CASE("fork: an epoch without rows after what the journal lacks is named wit
   gateway.hear(gateway.answer(other));
   gateway.hear(gateway.answer(gateway.progress(0)));
   REQUIRE(shrunk(gateway));
-  CHECK(shrunk(gateway)->size() == 3);
+  CHECK(shrunk(gateway)->size() == 4);
+  CHECK(shrunk(gateway)->back() == std::pair<std::string, std::string>{"earlier_epochs", "possible"});
 }
 
 TEST_CASE("fork: other rows under the names of this journal's are rows that it lacks [H-92]") {
