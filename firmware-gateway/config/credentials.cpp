@@ -9,12 +9,11 @@
 #include <array>
 #include <cerrno>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <system_error>
 #include <utility>
 
-#include "proto/platform/private_file.hpp"
+#include "proto/platform/locked_memory.hpp"
 
 namespace config {
 
@@ -52,13 +51,9 @@ Key read_key(const std::string& path) {
 }  // namespace
 
 std::expected<std::string, std::string> read_private_file(const std::string& path, std::size_t bytes_max) {
-  if (auto problem = platform::private_file_problem(path)) return std::unexpected(std::move(*problem));
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return std::unexpected(fmt::format("{}: {}", path, std::generic_category().message(errno)));
-  std::string bytes(bytes_max + 1, '\0');
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  bytes.resize(static_cast<std::size_t>(file.gcount()));
-  return bytes;
+  const auto bytes = platform::read_private_bytes(path, bytes_max);
+  if (!bytes) return std::unexpected(bytes.error());
+  return std::string(bytes->view());
 }
 
 std::optional<std::string> check_pair(const std::string& certificate, const std::string& key) {
