@@ -17,19 +17,17 @@ def approve(mti, fields):
     return response_mti(mti), {number: fields[number] for number in ECHOED if number in fields} | {38: "A1B2C3", 39: "00"}
 
 
-class Host:
-    def __init__(self, script=approve, context=None):
-        self.script, self.context = script, context
-        self.asked = []
+class Listener:
+    """Takes connections until it is closed, each in a thread of its own."""
+
+    def __init__(self, serve):
+        self._serve = serve
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        self._open = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):
         self._listener.close()
-        for line in list(self._open):
-            line.close()
 
     def _accept(self):
         while True:
@@ -38,6 +36,20 @@ class Host:
             except OSError:
                 return
             threading.Thread(target=self._serve, args=(line,), daemon=True).start()
+
+
+class Host:
+    def __init__(self, script=approve, context=None):
+        self.script, self.context = script, context
+        self.asked = []
+        self._open = []
+        self._listener = Listener(self._serve)
+        self.port = self._listener.port
+
+    def close(self):
+        self._listener.close()
+        for line in list(self._open):
+            line.close()
 
     def _serve(self, line):
         try:

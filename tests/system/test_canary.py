@@ -15,7 +15,6 @@ import socket
 import ssl
 import struct
 import subprocess
-import threading
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -24,6 +23,7 @@ import rig as r
 import wire
 from canaries import BRANDS, Canaries, memory_of
 from iso8583_dialect import Dialect
+from iso8583_host import Listener
 from iso8583_terminal import advice
 
 JSON = {"Content-Type": "application/json"}
@@ -44,20 +44,11 @@ class EchoHost:
 
     def __init__(self, dialect, context):
         self.dialect, self.context, self.taken, self.silent = dialect, context, 0, False
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listener = Listener(self._serve)
+        self.port = self._listener.port
 
     def close(self):
         self._listener.close()
-
-    def _accept(self):
-        while True:
-            try:
-                line, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(line,), daemon=True).start()
 
     def _serve(self, line):
         try:
