@@ -215,7 +215,7 @@ std::optional<base::Instant> Gateway::wakeup_at() const {
   if (!measuring_) take(measure_at_);
   if (marks_changed_) take(flush_at_);
   if (!scanning_ && ledger_.scan_from()) take(scan_at_);
-  if (!storing_epoch_ && !epochs_.empty()) take(store_epoch_at_);
+  if (epoch_is_due()) take(store_epoch_at_);
   return next;
 }
 

@@ -189,6 +189,7 @@ class Gateway {
   void keep_house(base::Now now);
   [[nodiscard]] base::Instant::duration trim_interval() const;
   void scan_pending(base::Now now);
+  [[nodiscard]] bool epoch_is_due() const;
   void store_next_epoch(base::Now now);
 
   // Towards the bridge: gateway_uplink.cpp.

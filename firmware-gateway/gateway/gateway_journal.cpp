@@ -298,8 +298,15 @@ void Gateway::scan_pending(base::Now now) {
   ask(Asker::ledger, ReadRows{.from = *from, .max_rows = scan_rows, .max_bytes = scan_bytes});
 }
 
+// That an epoch was accepted is stored when its notices are on disk: a process that ends in between tells them once
+// more. Nothing waits for that, and an epoch that follows goes first.
+bool Gateway::epoch_is_due() const {
+  if (storing_epoch_ || epochs_.empty()) return false;
+  return !(epochs_.size() == 1 && epochs_.front().start.accepted && !notices_.empty());
+}
+
 void Gateway::store_next_epoch(base::Now now) {
-  if (storing_epoch_ || epochs_.empty() || now.instant < store_epoch_at_) return;
+  if (!epoch_is_due() || now.instant < store_epoch_at_) return;
   storing_epoch_ = true;
   ask(Asker::sender, epochs_.front());
 }

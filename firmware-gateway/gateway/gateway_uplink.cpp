@@ -117,7 +117,7 @@ void Gateway::obey(const handoff::Read& read, base::Now /*now*/) {
   ask(Asker::sender, ReadRows{.from = read.from, .max_rows = read.max_rows, .max_bytes = read.max_bytes});
 }
 
-// Asked for after the notices of the same step: see pump().
+// Asked for by store_next_epoch(), after the notices of the same step.
 void Gateway::obey(const handoff::StoreEpoch& store, base::Now /*now*/) {
   epochs_.push_back({.start = store.start, .run = store.run});
 }

@@ -163,8 +163,9 @@ base::Result<void, OpenError> SqliteJournal::load_catalog() {
   return {};
 }
 
-// Every row is looked at: that they follow each other, and their CRC, also of those that are in the stream: the duplicate
-// index is made of them, and a wrong hash would hide a row from it. The record lies on the page that is read anyway.
+// Every row is looked at: that they follow each other, and their CRC, also of those that are in the stream: the
+// duplicate index is made of them, and a wrong hash would hide a row from it. The record lies on the page that is read
+// anyway.
 base::Result<void, OpenError> SqliteJournal::load_rows(const OpenOptions& options) {
   const auto damaged = [](std::string what) { return base::fail(OpenError{OpenFault::damaged, std::move(what)}); };
   oldest_ = base_.row.next();

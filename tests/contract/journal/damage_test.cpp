@@ -577,7 +577,9 @@ TEST_CASE("damage: found in use it is answered as such, and a salvage follows") 
   CHECK(check_salvaged(fixture, run).events == 19'999);
 }
 
-TEST_CASE("damage: a flipped bit in the hash of a row that is in the stream is seen at the opening, and its repeat is known") {
+TEST_CASE(
+    "damage: a flipped bit in the hash of a row that is in the stream is seen at the opening, and its repeat is "
+    "known") {
   SqliteFixture fixture;
   const auto run = fill(fixture, 1000, 900);
   // Big-endian, as SQLite writes a number in a row.

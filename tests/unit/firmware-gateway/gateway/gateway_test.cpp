@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "firmware-gateway/status/report.hpp"
 #include "firmware-gateway/terminal/json_event.hpp"
@@ -82,17 +83,22 @@ class Shop {
   void connect(std::uint32_t packet_bytes_max = 0) {
     machine.start(now);
     run();
+    if (dead) return;
     REQUIRE(attempt);
     machine.on_link(uplink::Connected{.attempt = *attempt, .packet_bytes_max = packet_bytes_max}, now);
     run();
   }
   // Everything the gateway asks for, until it asks for nothing.
   void run() {
-    while (auto output = machine.poll(now)) {
+    while (!dead) {
+      auto output = machine.poll(now);
+      if (!output) return;
       if (auto* reply = std::get_if<gateway::Reply>(&*output)) {
         CHECK(answers.emplace(reply->ticket, std::move(reply->answer)).second);
       } else if (auto* request = std::get_if<gateway::JournalRequest>(&*output)) {
-        if (journal_stuck) {
+        if (dies_before && requests++ == *dies_before) {
+          dead = true;
+        } else if (journal_stuck) {
           stuck.push_back(std::move(*request));
         } else {
           serve(std::move(*request));
@@ -130,6 +136,10 @@ class Shop {
   std::optional<support::MemoryJournal> journal;
   bool journal_stuck = false;
   std::vector<gateway::JournalRequest> stuck;
+  // As by kill -9: this request of the journal and all that follow are never served.
+  std::optional<std::uint64_t> dies_before;
+  std::uint64_t requests = 0;
+  bool dead = false;
   std::map<gateway::Ticket, terminal::Answer> answers;
   std::map<gateway::Ticket, std::vector<gateway::EventHistory>> history;
   std::vector<gateway::LogLine> log;
@@ -344,6 +354,44 @@ TEST_CASE("gateway: while a damaged journal is salvaged it says so, and not that
     CHECK(facts.journal.condition == status::JournalCondition::broken);
     CHECK(facts.journal.failure == "database or disk is full");
     CHECK_FALSE(facts.pending_events);
+  }
+}
+
+TEST_CASE("gateway: what a restored image lacks is told, whenever the process ends while its new epoch begins") {
+  Shop before;
+  before.sell("r1");
+  before.connect();
+  const support::MemoryJournal::Disk image = before.disk;
+  before.sell("r2");
+  before.sell("r3");
+  REQUIRE(before.stream.size() == 3);
+  bool ended_in_peace = false;
+  for (std::uint64_t request = 0; !ended_in_peace; ++request) {
+    CAPTURE(request);
+    Shop killed{Shop::Closed{}};
+    killed.random = support::SeededRandom(100 + request);
+    killed.disk = image;
+    killed.bridge.on_reset(before.bridge.committed());
+    killed.dies_before = request;
+    killed.open_journal();
+    killed.connect();
+    ended_in_peace = !killed.dead;
+    Shop after{Shop::Closed{}};
+    after.random = support::SeededRandom(1000 + request);
+    after.disk = killed.disk;
+    after.bridge.on_reset(killed.bridge.committed());
+    after.open_journal();
+    after.connect();
+    for (int i = 0; i < 10; ++i) after.pass(1s);
+    std::multiset<std::string> told;
+    for (const auto& [row, stored] : after.disk.rows) {
+      tillstream::v1::Event event;
+      REQUIRE(event.ParseFromString(stored.record));
+      told.insert(event.notice());
+    }
+    CHECK(told.contains("journal_epoch_started"));
+    CHECK(told.contains("duplicate_window_shrunk"));
+    CHECK(after.machine.facts(after.now).pending_events == 0);
   }
 }
 
