@@ -116,6 +116,11 @@ class Field:
             self.rig.begin(process)
         self._listen_to_broker()
         self.rig.begin(gateway)
+        # A second one for HTTP over TLS: a gateway's HTTP is the one or the other.
+        self.tls_gateway = r.Gateway(self.folder, self.rig.broker.port, "shop-0002", overrides={
+            "log": {"level": "debug"}, "card": {"token_key_file": str(self.token_key)}, "terminals.http.tls": self.tls})
+        self.rig.others.append(self.tls_gateway)
+        self.rig.begin(self.tls_gateway)
         self._start_tap()
 
     def _start_tap(self):
@@ -162,8 +167,9 @@ class Field:
     # --- what is sent ---
 
     def sow(self):
-        self.sow_http()
-        self.sow_nexo()
+        for gateway, tls in ((self.rig.gateway, False), (self.tls_gateway, True)):
+            self.sow_http(gateway.http_port, tls)
+            self.sow_nexo(gateway.http_port, tls)
         self.sow_framed()
         for dialect, port, tls in self.doors:
             self.sow_iso8583(dialect, port, tls)
@@ -198,7 +204,7 @@ class Field:
         yield [self.sale(card_number=c.pan())]
         yield c.pan()
 
-    def sow_http(self):
+    def sow_http(self, port, tls):
         bodies = [json.dumps(event).encode() for event in self.events()]
         for event in list(self.events())[:3]:
             # The digits as escapes of JSON.
@@ -207,30 +213,34 @@ class Field:
         bodies += [body[:self.rng.randrange(1, len(body))] for body in whole]
         bodies += [whole[0][:end] for end in range(len(whole[0]))]
         bodies += [self.spoilt(body, len(body)) for body in whole[:20]]
-        line = http.client.HTTPConnection("127.0.0.1", self.rig.gateway.http_port, timeout=20)
+        line = self.http_line(port, tls)
         for body in bodies:
             self.post(line, "/v1/events", body, JSON)
         batch = b"\n".join(bodies)
         self.post(line, "/v1/events/batch", batch, NDJSON)
         self.post(line, "/v1/events/batch", batch[:len(batch) // 2], NDJSON)
         self.post(line, "/v1/events", b'{"reason":"' + b"x" * 17000 + self.canaries.pan().encode() + b'"}', JSON)
+
+        def raw(data, close=False):
+            self.raw_http(port, tls, data, close)
+
         # In the wrong places of a request.
         for _ in range(3):
             pan = self.canaries.pan
             self.post(line, f"/v1/events/{pan()}", b"{}", JSON)
             self.post(line, f"/v1/events?card={pan()}", b"{}", JSON)
             self.post(line, "/v1/events", b"{}", {"Content-Type": pan(), "X-Card": pan(), "Cookie": f"card={pan()}"})
-            self.raw_http(f"{pan()} / HTTP/1.1\r\nHost: {pan()}\r\n\r\n".encode())
-            self.raw_http(f"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: {pan(length=19)}\r\n\r\n".encode())
-            self.raw_http(f"POST /v1/events HTTP/1.1\r\nHost: x\r\n{pan()}\r\n\r\n".encode())
-            self.raw_http(f"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{pan()};{pan()}\r\n".encode())
+            raw(f"{pan()} / HTTP/1.1\r\nHost: {pan()}\r\n\r\n".encode())
+            raw(f"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: {pan(length=19)}\r\n\r\n".encode())
+            raw(f"POST /v1/events HTTP/1.1\r\nHost: x\r\n{pan()}\r\n\r\n".encode())
+            raw(f"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{pan()};{pan()}\r\n".encode())
             chunk = json.dumps(self.sale(card_number=pan())).encode()
-            self.raw_http(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" +
+            raw(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" +
                           f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n0\r\n\r\n")
         # Cut off.
         head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n\r\n"
         for body in whole[:20]:
-            self.raw_http((head + body)[:self.rng.randrange(len(head), len(head) + len(body))], close=True)
+            raw((head + body)[:self.rng.randrange(len(head), len(head) + len(body))], close=True)
         # Stays open, the last thing said on it a card number.
         self.post(line, "/v1/events", whole[-1], JSON)
         self.lines.append(line)
@@ -246,10 +256,19 @@ class Field:
         response = line.getresponse()
         self.answers.append(str(response.headers).encode() + response.read())
 
-    def raw_http(self, data, close=False):
-        with socket.create_connection(("127.0.0.1", self.rig.gateway.http_port), 20) as line:
+    def http_line(self, port, tls):
+        if tls:
+            return http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=ssl.create_default_context(cafile=self.pem))
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+
+    def raw_http(self, port, tls, data, close):
+        with self.connect(port, tls) as line:
             line.sendall(data)
-            if not close:
+            if close:
+                return
+            if tls:  # has no half-closed lines
+                self.answers.append(line.recv(65536))
+            else:
                 line.shutdown(socket.SHUT_WR)
                 self.answers.append(self.receive_all(line))
 
@@ -263,10 +282,10 @@ class Field:
             pass
         return data
 
-    def sow_nexo(self):
+    def sow_nexo(self, port, tls):
         vectors = pathlib.Path(__file__).parents[1] / "unit/firmware-gateway/terminal/nexo/vectors"
         hostile = json.loads((vectors / "payment_response_HOSTILE_clear_pan.json").read_text())
-        line = http.client.HTTPConnection("127.0.0.1", self.rig.gateway.http_port, timeout=20)
+        line = self.http_line(port, tls)
         for number in range(12):
             c, message = self.canaries, copy.deepcopy(hostile)
             message["SaleToPOIResponse"]["MessageHeader"]["ServiceID"] = f"{number:010d}"
@@ -395,6 +414,10 @@ class Field:
         if door == "http":
             line = socket.create_connection(("127.0.0.1", gateway.http_port), 20)
             line.sendall(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 4000\r\n\r\n" + json.dumps(self.sale(card_number=canaries.pan())).encode())
+        elif door == "http over TLS":
+            line = self.connect(self.tls_gateway.http_port, tls=True)
+            line.sendall(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 4000\r\n\r\n" + json.dumps(self.sale(card_number=canaries.pan())).encode())
+            return self.tls_gateway, line
         elif door == "framed over TLS":
             line = self.connect(gateway.framed_port, tls=True)
             line.sendall(wire.frame(wire.submit(self.sale(card_number=canaries.pan())))[:-1])
@@ -417,7 +440,7 @@ class Field:
         """Until all that was sent has been read, answered, stored and published."""
         r.wait_for("every copy of the tap stored", lambda: self.tap.status()["gateway"]["waiting"] == 0 and
                    all(line["open_requests"] == 0 for line in self.tap.status()["lines"]), 60)
-        r.wait_for("all in the stream", lambda: self.rig.gateway.status()["pending_events"] == 0, 60)
+        r.wait_for("all in the stream", lambda: all(gateway.status()["pending_events"] == 0 for gateway in (self.rig.gateway, self.tls_gateway)), 60)
 
 
 @pytest.fixture(scope="module")
@@ -429,7 +452,7 @@ def field(tmp_path_factory):
         yield made
     finally:
         made.close()
-        for process in (made.rig.gateway, made.rig.bridge, made.tap):
+        for process in (made.rig.gateway, made.tls_gateway, made.rig.bridge, made.tap):
             print(f"--- {process.name}\n{process.log()[-4000:]}")
 
 
@@ -478,7 +501,7 @@ def test_what_was_sown_was_taken(field):
     by_source = collections.Counter(event.get("source", "notice") for event in events)
     # Of the messages of a door that is their host four of six are advices, each in two; the tap's hosts are silent to some.
     assert by_source["iso8583"] >= 8 * len(field.doors) + 10 * len(field.tap_lines), by_source
-    assert by_source["nexo"] >= 12 and by_source["http"] >= 50 and by_source["framed"] >= 10, by_source
+    assert by_source["nexo"] >= 24 and by_source["http"] >= 100 and by_source["framed"] >= 10, by_source
     assert sum("card_token" in event and "card_last4" in event for event in events) >= 8 * len(field.doors)
     assert sum(event.get("notice") == "message_rejected" for event in events) >= 10
     assert sum("incomplete" in event for event in events) >= 10
@@ -516,25 +539,25 @@ def test_no_card_data_is_explained(field):
 def test_card_data_of_unfinished_requests_is_found_in_memory_and_gone_with_them(field):
     """That the search of memory finds what is there: requests whose end has not come, and one that its host does not answer."""
     own, begun = Canaries(field.rng), []
-    for door in ("http", "framed over TLS", "iso8583 in ASCII", "iso8583 in BCD", "iso8583 over TLS", "tap"):
+    for door in ("http", "http over TLS", "framed over TLS", "iso8583 in ASCII", "iso8583 in BCD", "iso8583 over TLS", "tap"):
         name = f"card number {own.sent}"
         begun.append((name, *field.begin_request(door, own)))
 
     def found(process):
         return {finding.split(" (")[0] for finding in in_memory(own, process)}
 
-    for process in (field.rig.gateway, field.tap):
+    for process in (field.rig.gateway, field.tls_gateway, field.tap):
         names = {name for name, of, _ in begun if of is process}
         r.wait_for("the search finds all", lambda: names <= found(process), 10)
     for _, _, line in begun:
         line.close()
-    for process in (field.rig.gateway, field.tap):
+    for process in (field.rig.gateway, field.tls_gateway, field.tap):
         r.wait_for(f"gone from {process.name}", lambda: not found(process), 20)
 
 
 def test_no_card_data_stays_in_memory_after_the_answer(field):
     """Lines are still open on which the last thing said was a card number."""
-    for process in (field.rig.gateway, field.tap):
+    for process in (field.rig.gateway, field.tls_gateway, field.tap):
         assert process.alive
         nothing(in_memory(field.canaries, process))
 
