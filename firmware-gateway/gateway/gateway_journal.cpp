@@ -302,7 +302,7 @@ void Gateway::scan_pending(base::Now now) {
 // more. Nothing waits for that, and an epoch that follows goes first.
 bool Gateway::epoch_is_due() const {
   if (storing_epoch_ || epochs_.empty()) return false;
-  return !(epochs_.size() == 1 && epochs_.front().start.accepted && !notices_.empty());
+  return epochs_.size() > 1 || !epochs_.front().start.accepted || notices_.empty();
 }
 
 void Gateway::store_next_epoch(base::Now now) {
