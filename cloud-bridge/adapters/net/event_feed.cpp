@@ -117,7 +117,10 @@ void EventFeed::on_changed() {
 }
 
 std::optional<EventFeed::Key> EventFeed::next_in_turn() const {
-  const auto wanting = [](const auto& entry) { return entry.second.dirty && !entry.second.throttled; };
+  const auto wanting = [this](const auto& entry) {
+    const Reader& reader = entry.second;
+    return reader.dirty && !reader.throttled && std::ranges::find(asked_, question_of(reader)) == asked_.end();
+  };
   const auto begin = readers_.upper_bound(last_served_);
   if (const auto found = std::find_if(begin, readers_.end(), wanting); found != readers_.end()) return found->first;
   if (const auto found = std::find_if(readers_.begin(), begin, wanting); found != begin) return found->first;
@@ -132,22 +135,27 @@ std::vector<EventFeed::Key> EventFeed::keys_of(const std::function<bool(const Re
   return keys;
 }
 
-void EventFeed::pump() {
-  if (asking_) return;
-  const auto key = next_in_turn();
-  if (!key) return;
-  last_served_ = *key;
-  asking_ = true;
-  const Reader& reader = readers_.at(*key);
-  reader.next ? read(stream::Place(*reader.next)) : find_end(reader.back);
+EventFeed::Question EventFeed::question_of(const Reader& reader) {
+  if (reader.next) return *reader.next;
+  return reader.back;
 }
 
-void EventFeed::find_end(std::size_t back) {
+void EventFeed::pump() {
+  while (asked_.size() < kQuestionsMax) {
+    const auto key = next_in_turn();
+    if (!key) return;
+    last_served_ = *key;
+    asked_.push_back(question_of(readers_.at(*key)));
+    std::visit([this](const auto& question) { ask(question); }, Question(asked_.back()));
+  }
+}
+
+void EventFeed::ask(std::size_t back) {
   stream_.find_end(back, while_alive([back](EventFeed& self, const auto& end) { self.on_end(back, end); }));
 }
 
 void EventFeed::on_end(std::size_t back, const base::Result<stream::Place, stream::ReadFailure>& end) {
-  asking_ = false;
+  std::erase(asked_, Question(back));
   const auto waiting = [back](const Reader& reader) { return !reader.next && reader.back == back; };
   if (!end) return on_failure(waiting, end.error());
   for (const Key key : keys_of(waiting)) {
@@ -159,7 +167,7 @@ void EventFeed::on_end(std::size_t back, const base::Result<stream::Place, strea
   pump();
 }
 
-void EventFeed::read(const stream::Place& from) {
+void EventFeed::ask(const stream::Place& from) {
   // Whatever changes from here on makes them dirty again.
   for (auto& [key, reader] : readers_) {
     if (reader.next == from && !reader.throttled) reader.dirty = false;
@@ -168,7 +176,7 @@ void EventFeed::read(const stream::Place& from) {
 }
 
 void EventFeed::on_page(const stream::Place& from, const base::Result<stream::ReadPage, stream::ReadFailure>& page) {
-  asking_ = false;
+  std::erase(asked_, Question(from));
   const auto served = [&from](const Reader& reader) { return reader.next == from && !reader.throttled; };
   if (!page) return on_failure(served, page.error());
   const std::string chunk = render(*page);

@@ -29,12 +29,16 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "cloud-bridge/stream/stream.hpp"
 #include "proto/platform/http_server.hpp"
 
 namespace net {
+
+// Requests to the stream that may be under way; each one's answer is a page at most.
+inline constexpr std::size_t kQuestionsMax = 32;
 
 class EventFeed {
  public:
@@ -72,7 +76,10 @@ class EventFeed {
     unsigned quiet_ticks = 0;  // since something was written
   };
   using Key = std::uint64_t;
+  // What a reader wants to know: the records at a place, or the place so far from the end.
+  using Question = std::variant<stream::Place, std::size_t>;
 
+  [[nodiscard]] static Question question_of(const Reader& reader);
   Key add(Reader reader);
   // Answers the request: from now on there is a connection.
   void accept(Key key);
@@ -80,8 +87,8 @@ class EventFeed {
   void on_changed();
   void pump();
   [[nodiscard]] std::optional<Key> next_in_turn() const;
-  void find_end(std::size_t back);
-  void read(const stream::Place& from);
+  void ask(std::size_t back);
+  void ask(const stream::Place& from);
   void on_end(std::size_t back, const base::Result<stream::Place, stream::ReadFailure>& end);
   void on_page(const stream::Place& from, const base::Result<stream::ReadPage, stream::ReadFailure>& page);
   void on_failure(const std::function<bool(const Reader& reader)>& concerns, const stream::ReadFailure& failure);
@@ -103,7 +110,7 @@ class EventFeed {
   std::map<Key, Reader> readers_;
   Key next_key_ = 1;
   Key last_served_ = 0;
-  bool asking_ = false;
+  std::vector<Question> asked_;  // and not answered yet
   // Callbacks that come after our end find this empty.
   std::shared_ptr<EventFeed*> self_;
 };

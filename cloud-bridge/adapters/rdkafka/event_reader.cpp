@@ -121,7 +121,7 @@ base::Result<stream::Place, std::string> EventReader::parse(std::string_view tex
 void EventReader::find_end(std::size_t back, Placed done) {
   if (!loop_->admits(done)) return;
   const auto id = loop_->wait(expecting<stream::Place>(std::move(done)));
-  loop_->history->ask(id, EndQuestion{.back = back});
+  loop_->history->ask(EndQuestion{.id = id, .back = back});
 }
 
 void EventReader::read(stream::Place from, stream::ReadLimits limits, Done done) {
@@ -130,7 +130,7 @@ void EventReader::read(stream::Place from, stream::ReadLimits limits, Done done)
   auto offsets = stream::parse_offsets(from.text);
   ASSERT(offsets.has_value());
   if (auto page = loop_->follower->read(*offsets, limits)) return loop_->answer_later(id, std::move(*page));
-  loop_->history->ask(id, PageQuestion{.from = std::move(*offsets), .limits = limits});
+  loop_->history->ask(stream::PageQuestion{.id = id, .from = std::move(*offsets), .limits = limits});
 }
 
 void EventReader::watch(std::function<void()> changed) {

@@ -3,16 +3,26 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
+
+#include "proto/platform/system.hpp"
 
 namespace kafka {
 namespace {
 
-constexpr Milliseconds poll_wait{50};
+// Longer each time nothing comes.
+constexpr Milliseconds poll_wait_min{10};
+constexpr Milliseconds poll_wait_max{160};
 // Without a word from the brokers a page is given up.
 constexpr Milliseconds patience{3'000};
 // The consumer is kept so long for the next question.
 constexpr std::chrono::seconds idle_max{10};
+
+std::size_t bytes_of(const stream::ReadPage& page) {
+  return std::accumulate(page.records.begin(), page.records.end(), std::size_t{0},
+                         [](std::size_t sum, const stream::ReadRecord& record) { return sum + record.value.size(); });
+}
 
 }  // namespace
 
@@ -28,10 +38,18 @@ History::~History() {
   thread_.join();
 }
 
-void History::ask(std::uint64_t id, Question question) {
+void History::ask(stream::PageQuestion question) {
   {
     const std::lock_guard guard(mutex_);
-    asked_.push_back({id, std::move(question)});
+    turns_.ask(std::move(question));
+  }
+  wake_.notify_one();
+}
+
+void History::ask(EndQuestion question) {
+  {
+    const std::lock_guard guard(mutex_);
+    ends_asked_.push_back(question);
   }
   wake_.notify_one();
 }
@@ -43,34 +61,58 @@ bool History::is_stopping() const {
 
 void History::run() {
   std::unique_lock guard(mutex_);
-  const auto due = [this] { return stopping_ || !asked_.empty(); };
   while (!stopping_) {
-    if (!consumer_) {
-      wake_.wait(guard, due);
-    } else if (!wake_.wait_for(guard, idle_max, due)) {
-      consumer_.reset();
+    const auto question = take();
+    if (!question) {
+      wait(guard);
+      continue;
     }
-    if (stopping_ || asked_.empty()) continue;
-    const Asked asked = std::move(asked_.front());
-    asked_.pop_front();
     guard.unlock();
-    emit_(asked.id, std::visit([this](const auto& question) { return answer(question); }, asked.question));
+    std::visit([this](const auto& asked) { answer(asked); }, *question);
     guard.lock();
   }
 }
 
-Answer History::answer(const PageQuestion& question) {
-  auto page = read(question);
-  if (page) return std::move(*page);
-  consumer_.reset();
-  return base::fail(page.error());
+// An end is found without the consumer's leaving its place.
+std::optional<History::Question> History::take() {
+  if (!ends_asked_.empty()) {
+    const EndQuestion first = ends_asked_.front();
+    ends_asked_.pop_front();
+    return first;
+  }
+  auto page = turns_.take(platform::now().instant);
+  if (!page) return std::nullopt;
+  return *std::move(page);
 }
 
-Answer History::answer(const EndQuestion& question) {
+// For a question, for a reader's next one, or for the time to let the consumer go.
+void History::wait(std::unique_lock<std::mutex>& guard) {
+  if (const auto until = turns_.wait_until()) {
+    wake_.wait_for(guard, *until - platform::now().instant);
+  } else if (!consumer_) {
+    wake_.wait(guard);
+  } else if (wake_.wait_for(guard, idle_max) == std::cv_status::timeout && ends_asked_.empty() && turns_.empty()) {
+    consumer_.reset();
+  }
+}
+
+void History::answer(const stream::PageQuestion& question) {
+  auto page = read(question);
+  if (!page) consumer_.reset();
+  {
+    const std::lock_guard guard(mutex_);
+    const bool more = page && page->more;
+    turns_.read(more ? std::optional(next_) : std::nullopt, page ? bytes_of(*page) : 0, platform::now().instant);
+  }
+  if (!page) return emit_(question.id, base::fail(page.error()));
+  emit_(question.id, std::move(*page));
+}
+
+void History::answer(const EndQuestion& question) {
   auto end = find_end(question.back);
-  if (end) return std::move(*end);
-  consumer_.reset();
-  return base::fail(end.error());
+  if (!end) consumer_.reset();
+  if (!end) return emit_(question.id, base::fail(end.error()));
+  emit_(question.id, std::move(*end));
 }
 
 base::Result<std::int32_t, stream::ReadFailure> History::ask_partitions() {
@@ -107,10 +149,11 @@ base::Result<stream::Place, stream::ReadFailure> History::find_end(std::size_t b
   return stream::Place{stream::to_text(*ends)};
 }
 
-base::Result<stream::ReadPage, stream::ReadFailure> History::read(const PageQuestion& question) {
+base::Result<stream::ReadPage, stream::ReadFailure> History::read(const stream::PageQuestion& question) {
   stream::ReadPage page;
   const bool goes_on = consumer_ && !open_.empty() && next_ == question.from;
   if (!goes_on) {
+    ++seeks_;
     if (auto done = place(question.from, page); !done) return base::fail(done.error());
   }
   if (auto done = fill(page, question.limits); !done) return base::fail(done.error());
@@ -147,8 +190,9 @@ base::Result<void, stream::ReadFailure> History::place(const stream::Offsets& fr
 base::Result<void, stream::ReadFailure> History::fill(stream::ReadPage& page, const stream::ReadLimits& limits) {
   std::size_t bytes = 0;
   auto until = Clock::now() + patience;
+  Milliseconds wait = poll_wait_min;
   while (!open_.empty() && page.records.size() < limits.records && (bytes < limits.bytes || page.records.empty())) {
-    Polled polled = consumer_->poll(poll_wait);
+    Polled polled = consumer_->poll(wait);
     if (const auto* failed = std::get_if<PollFailed>(&polled)) return down(failed->reason);
     if (const auto* end = std::get_if<EndReached>(&polled)) {
       next_[end->partition] = std::max(next_[end->partition], end->next);
@@ -158,12 +202,16 @@ base::Result<void, stream::ReadFailure> History::fill(stream::ReadPage& page, co
       bytes += fetched->value.size();
       page.records.push_back({.id = stream::to_text(next_), .value = std::move(fetched->value)});
       until = Clock::now() + patience;
+      wait = poll_wait_min;
     } else if (is_stopping()) {
       return down("the stream is closing");
     } else if (Clock::now() >= until) {
       if (!page.records.empty()) return {};
       return down(fmt::format("topic {}: the brokers send nothing within {} s", settings_.topic,
                               std::chrono::duration_cast<std::chrono::seconds>(patience).count()));
+    } else {
+      consumer_->hurry(static_cast<std::int32_t>(next_.size()));
+      wait = std::min(2 * wait, poll_wait_max);
     }
   }
   return {};

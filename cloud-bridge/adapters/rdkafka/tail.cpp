@@ -12,7 +12,7 @@
 namespace kafka {
 namespace {
 
-constexpr Milliseconds poll_wait{100};
+constexpr Milliseconds poll_wait{20};
 constexpr Milliseconds fetch_wait{100};
 // How often the brokers are asked for a place that is beyond a partition's end.
 constexpr Milliseconds look_every{1'000};
@@ -42,9 +42,10 @@ class Reading {
     auto placed = place_at(next_, *beginnings);
     for (const stream::Removed& gone : placed.removed) removed(gone);
     next_ = std::move(placed.next);
+    ends_ = *ends;
     open_.clear();
     for (const auto& [partition, offset] : next_) {
-      const std::int64_t end = ends->at(partition);
+      const std::int64_t end = ends_.at(partition);
       if (offset < end || (follow_ && offset == end)) open_.emplace(partition, offset);
     }
     look_at_ = Clock::now() + look_every;
@@ -66,6 +67,11 @@ class Reading {
     next_[end.partition] = std::max(next_[end.partition], end.next);
     if (!follow_) open_.erase(end.partition);
   }
+  // What was there when the brokers were asked last is to come yet.
+  void hurry() {
+    const auto is_behind = [this](const auto& one) { return one.second < ends_.at(one.first); };
+    if (std::ranges::any_of(next_, is_behind)) consumer_.hurry(partitions_);
+  }
   [[nodiscard]] bool is_done() const { return !follow_ && open_.empty(); }
 
  private:
@@ -73,6 +79,7 @@ class Reading {
   TopicConsumer& consumer_;
   const std::int32_t partitions_;
   stream::Offsets next_;
+  stream::Offsets ends_;  // when the brokers were asked last
   stream::Offsets open_;  // those that are read: beyond its end nothing can be asked for
   Clock::time_point look_at_{};
 };
@@ -106,6 +113,8 @@ base::Result<void, stream::ReadFailure> tail(const TailSettings& settings,
     } else if (const auto* fetched = std::get_if<Fetched>(&polled)) {
       reading.take(*fetched);
       if (!write(line_of(*fetched))) return {};
+    } else {
+      reading.hurry();
     }
   }
   return {};

@@ -14,6 +14,7 @@ using Topic = std::unique_ptr<rd_kafka_topic_t, Destroy<rd_kafka_topic_destroy>>
 // As the protocol has them for a question about offsets.
 constexpr std::int64_t latest = -1;
 constexpr std::int64_t earliest = -2;
+constexpr Milliseconds hurry_limit{200};
 
 Properties consumer_properties(const ConsumerSettings& settings) {
   Properties properties = settings.properties;
@@ -132,6 +133,14 @@ std::expected<void, std::string> TopicConsumer::assign(const stream::Offsets& fr
   if (const auto code = rd_kafka_assign(client_.get(), list.get()); code != RD_KAFKA_RESP_ERR_NO_ERROR)
     return std::unexpected(describe("assign", code));
   return {};
+}
+
+// What is asked does not matter, nor what is answered: a broker that is away is seen by what does not come.
+void TopicConsumer::hurry(std::int32_t partitions) {
+  stream::Offsets asked;
+  for (std::int32_t partition = 0; partition < partitions; ++partition) asked[partition] = latest;
+  const auto list = list_of(settings_.topic, asked);
+  rd_kafka_offsets_for_times(client_.get(), list.get(), whole_ms(hurry_limit));
 }
 
 Polled TopicConsumer::poll(Milliseconds wait) {

@@ -74,6 +74,9 @@ class TopicConsumer {
   // What is read from now on; logical offsets of librdkafka are taken. Nothing named: nothing is fetched.
   [[nodiscard]] std::expected<void, std::string> assign(const stream::Offsets& from);
   [[nodiscard]] Polled poll(Milliseconds wait);
+  // For whoever knows that there is more than poll() gives. librdkafka's thread of a broker that had nothing to fetch,
+  // as when enough was fetched ahead, looks again after up to a second, or when something else is asked of that broker.
+  void hurry(std::int32_t partitions);
   // Whether the line to the brokers has shown trouble since this was asked last.
   [[nodiscard]] bool take_trouble() { return line_.take_shaken(); }
 

@@ -5,8 +5,10 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
+#include <array>
 #include <future>
 #include <thread>
+#include <vector>
 
 #include "cloud-bridge/adapters/net/event_feed.hpp"
 #include "cloud-bridge/adapters/net/page.hpp"
@@ -20,13 +22,42 @@ using namespace std::chrono_literals;
 
 namespace {
 
+// Keeps the answers to one place's questions until they are released.
+class HoldingReader final : public stream::StreamReader {
+ public:
+  explicit HoldingReader(stream::StreamReader& inner) : inner_(inner) {}
+
+  void hold(std::string place) { held_ = std::move(place); }
+  void release() {
+    held_.clear();
+    for (const auto& ask : std::exchange(waiting_, {})) ask();
+  }
+  [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
+
+  [[nodiscard]] base::Result<stream::Place, std::string> parse(std::string_view text,
+                                                               stream::Bound bound) const override {
+    return inner_.parse(text, bound);
+  }
+  void find_end(std::size_t back, Placed done) override { inner_.find_end(back, std::move(done)); }
+  void read(stream::Place from, stream::ReadLimits limits, Done done) override {
+    if (from.text != held_) return inner_.read(std::move(from), limits, std::move(done));
+    waiting_.emplace_back([this, from, limits, done] { inner_.read(from, limits, done); });
+  }
+  void watch(std::function<void()> changed) override { inner_.watch(std::move(changed)); }
+
+ private:
+  stream::StreamReader& inner_;
+  std::string held_;
+  std::vector<std::function<void()>> waiting_;
+};
+
 // Everything on the loop's own thread; tests speak HTTP with it, and hand it work by run().
 class Rig {
  public:
   explicit Rig(const std::string& token = "", std::size_t readers_max = 4)
       : work_(boost::asio::make_work_guard(io_)),
         stream_(store_, [this](std::function<void()> task) { boost::asio::post(io_, std::move(task)); }),
-        feed_(std::make_unique<net::EventFeed>(io_, stream_, readers_max)),
+        feed_(std::make_unique<net::EventFeed>(io_, reader_, readers_max)),
         admin_({.snapshot = [this] { return snapshot; },
                 .limits = {},
                 .release =
@@ -64,6 +95,17 @@ class Rig {
       done.set_value();
     });
     done.get_future().get();
+  }
+  void hold(const std::string& place) {
+    run([&] { reader_.hold(place); });
+  }
+  void release() {
+    run([this] { reader_.release(); });
+  }
+  std::size_t held() {
+    std::size_t held = 0;
+    run([&] { held = reader_.waiting(); });
+    return held;
   }
   // Commits events first to last of one gateway.
   void commit(std::uint64_t first, std::uint64_t last) {
@@ -110,6 +152,7 @@ class Rig {
   test::MemoryStreamStore store_;
   test::RecordingOwner owner_;
   test::MemoryStream stream_;
+  HoldingReader reader_{stream_};
   std::unique_ptr<net::EventFeed> feed_;
   net::Admin admin_;
   std::unique_ptr<platform::HttpServer> server_;
@@ -242,4 +285,19 @@ TEST_CASE("events: one reader too many is refused, and there is room again when 
   });
   CHECK(asked);
   REQUIRE(testing::wait_until([&] { return Rig::count(rig.follow("/v1/events?from=0", 1)) == 1; }));
+}
+
+TEST_CASE(
+    "events: a reader whose page takes long holds up nobody who stands elsewhere, and readers beside it share it") {
+  Rig rig;
+  rig.commit(1, 20);
+  rig.hold("1");
+  std::array<std::future<std::string>, 2> slow;
+  for (auto& reader : slow)
+    reader = std::async(std::launch::async, [&rig] { return rig.follow("/v1/events?from=1", 20); });
+  REQUIRE(testing::wait_until([&rig] { return rig.held() == 1; }));
+  CHECK(Rig::count(rig.follow("/v1/events?from=11", 10)) == 10);
+  CHECK(rig.held() == 1);
+  rig.release();
+  for (auto& reader : slow) CHECK(Rig::count(reader.get()) == 20);
 }
