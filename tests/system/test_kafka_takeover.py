@@ -9,6 +9,7 @@ import kafka as k
 import rig as r
 
 SESSION_SECONDS = 1
+SIGTERM_SECONDS = 5  # cloud-bridge/README.md
 LOSSES = "tillstream_bridge_partitions_lost_total"
 # 90: PRODUCER_FENCED. Brokers of 4.2 have also been seen to refuse the EndTxn of an older epoch with UNKNOWN.
 FENCED = {confluent_kafka.KafkaError._FENCED, confluent_kafka.KafkaError.INVALID_PRODUCER_EPOCH, 90, confluent_kafka.KafkaError.UNKNOWN}
@@ -279,9 +280,40 @@ def test_a_bridge_that_wakes_up_late_writes_nothing_and_starts_no_war(rig, seed)
     rig.settle(120)
 
 
-def test_an_outcome_that_is_not_known_is_looked_up_and_never_guessed(rig, line, cluster, seed):
+def through(line, rig):
     rig.bridge.tables["stream.kafka"]["bootstrap_servers"] = f"127.0.0.1:{line.port}"
     rig.bridge.config.write_text(r.toml(rig.bridge.tables))
+
+
+@pytest.mark.parametrize("doing", ["nothing", "commits", "takings"])
+def test_sigterm_ends_a_bridge_whose_line_to_kafka_is_half_open(rig, line, doing):
+    # Within a shorter one the client gives its requests up by itself.
+    rig.bridge.tables["stream.kafka"]["session_timeout"] = "6s"
+    through(line, rig)
+    rig.begin(rig.bridge)
+    wait_all_owned(rig.bridge)
+    if doing != "nothing":
+        for gateway in k.gateways_in_every_partition(rig).values():
+            wait_committed_twice(rig.bridge, gateway.gateway_id)
+    line.set("half_open")
+    try:
+        if doing == "takings":
+            r.wait_for("every commit given up", lambda: rig.bridge.metric(LOSSES) == k.PROGRESS_PARTITIONS)
+        r.time.sleep(0.3)
+        status, took = rig.bridge.terminate(30)
+    finally:
+        line.set("pass")
+    print(f"{doing}: {took:.2f} s")
+    assert status == 0
+    assert took < SIGTERM_SECONDS
+    rig.begin(rig.bridge)
+    rig.tap(1)
+    rig.wait_told(20)
+    rig.settle(120)
+
+
+def test_an_outcome_that_is_not_known_is_looked_up_and_never_guessed(rig, line, cluster, seed):
+    through(line, rig)
     rig.begin(rig.bridge)
     k.gateways_in_every_partition(rig)
     wait_all_owned(rig.bridge)

@@ -100,6 +100,10 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
 
   void heard(Outside outside) { counts.last_error = std::move(outside.reason); }
 
+  void heard(const Left& /*output*/) {
+    if (const auto call = std::exchange(closed, {})) call();
+  }
+
   void heard(const Assignment& assignment) {
     if (closing) return;
     member = true;
@@ -231,12 +235,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   }
 
   void finish_close() {
-    if (!held.empty() || !closed) return;
-    membership->leave();
-    post([weak = weak_from_this()] {
-      const auto alive = weak.lock();
-      if (const auto call = alive ? std::exchange(alive->closed, {}) : std::function<void()>()) call();
-    });
+    if (held.empty() && closed) membership->leave();
   }
 
   [[nodiscard]] bool may_begin(std::int32_t partition) const {

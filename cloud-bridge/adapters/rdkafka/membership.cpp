@@ -67,6 +67,7 @@ void Membership::attend() {
     }
   }
   rd_kafka_consumer_close(client_.get());
+  emit_(Left{});
 }
 
 void Membership::on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t* partitions,
@@ -128,6 +129,11 @@ std::expected<void, std::string> Membership::confirm(std::int32_t partition, Mil
 }
 
 void Membership::leave() {
+  leaving_ = true;
+  if (!thread_.joinable()) emit_(Left{});
+}
+
+Membership::~Membership() {
   leaving_ = true;
   if (thread_.joinable()) thread_.join();
 }

@@ -34,7 +34,9 @@ struct Assignment {
 struct Outside {
   std::string reason;
 };
-using MembershipOutput = std::variant<Assignment, Outside>;
+// We have left, or never joined; the last one.
+struct Left {};
+using MembershipOutput = std::variant<Assignment, Outside, Left>;
 
 struct MembershipSettings {
   Properties properties;  // the operator's
@@ -51,7 +53,8 @@ class Membership {
   static std::expected<std::unique_ptr<Membership>, std::string> make(MembershipSettings settings, Emit emit);
   Membership(const Membership&) = delete;
   Membership& operator=(const Membership&) = delete;
-  ~Membership() { leave(); }
+  // Waits until the group has been left, or cannot be.
+  ~Membership();
 
   std::expected<void, std::string> join();
   // Asks the coordinator whether we are still in the group's present generation, and it is one that gives us the
@@ -60,7 +63,8 @@ class Membership {
                                                          const std::function<bool()>& stop);
   // Asks the group to say anew what is ours; an assignment follows. Any thread.
   void rejoin() { rejoin_ = true; }
-  // Gives all partitions back at once, instead of letting the others wait for our silence. Blocks.
+  // Gives all partitions back at once, instead of letting the others wait for our silence. Left follows: on a line that
+  // does not answer only after librdkafka has given up its requests, a minute or more.
   void leave();
 
  private:
