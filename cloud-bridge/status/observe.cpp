@@ -50,7 +50,7 @@ void Observation::add(bridge::ShardGroup& group) {
   // Nobody connects for a partition of another bridge.
   if (!elsewhere) add_broker(group);
   PartitionState state{.partition = group.settings().partition,
-                       .owned = group.owned(),
+                       .owned = group.owned() && (share == nullptr || share->owned),
                        .elsewhere = elsewhere,
                        .lost_reason = share != nullptr && !share->reason.empty() ? share->reason : group.lost_reason(),
                        .shards = group.shards().size(),

@@ -285,6 +285,45 @@ def through(line, rig):
     rig.bridge.config.write_text(r.toml(rig.bridge.tables))
 
 
+def shared_out(bridges):
+    shares = [k.owned(bridge) for bridge in bridges]
+    return all(shares) and sorted(sum(map(list, shares), [])) == list(range(k.PROGRESS_PARTITIONS))
+
+
+@pytest.mark.parametrize("how", ["cut", "half_open"])
+def test_a_bridge_that_is_cut_off_does_not_say_that_idle_partitions_are_its(rig, line, how):
+    second = k.another_bridge(rig, "bridge-2")
+    through(line, rig)
+    bridges = (rig.bridge, second)
+    for bridge in bridges:
+        rig.begin(bridge)
+
+    def all_well():
+        return shared_out(bridges) and all(bridge.status()["healthy"] for bridge in bridges)
+
+    r.wait_for("the work shared out", all_well)
+    line.set(how)
+    try:
+        begun = r.time.monotonic()
+        r.wait_for("nothing said to be owned", lambda: not k.owned(rig.bridge))
+        print(f"{how}: told after {r.time.monotonic() - begun:.2f} s")
+        assert r.time.monotonic() - begun < 2 * SESSION_SECONDS + 1
+        wait_all_owned(second)
+        for _ in range(3):
+            status, health = r.get(rig.bridge.admin_port, "/healthz")
+            assert status == 503 and "1000 ms" in health, health
+            assert rig.bridge.metric("tillstream_bridge_partitions_owned") == rig.bridge.metric("tillstream_bridge_healthy") == 0
+            r.time.sleep(SESSION_SECONDS)
+    finally:
+        line.set("pass")
+    begun = r.time.monotonic()
+    r.wait_for("the work shared out again", all_well)
+    print(f"{how}: at work again after {r.time.monotonic() - begun:.2f} s")
+    rig.tap(1)
+    rig.wait_told(20)
+    rig.settle(120)
+
+
 @pytest.mark.parametrize("doing", ["nothing", "commits", "takings"])
 def test_sigterm_ends_a_bridge_whose_line_to_kafka_is_half_open(rig, line, doing):
     # Within a shorter one the client gives its requests up by itself.

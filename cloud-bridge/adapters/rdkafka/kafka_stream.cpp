@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <utility>
 
 #include "cloud-bridge/adapters/rdkafka/diagnosis.hpp"
 #include "cloud-bridge/adapters/rdkafka/event_reader.hpp"
+#include "cloud-bridge/adapters/rdkafka/roll_call.hpp"
 #include "proto/base/assert.hpp"
 #include "proto/platform/log.hpp"
 
@@ -16,6 +18,8 @@ namespace {
 
 // Of the diagnosis: who does not answer so soon is what it is about.
 constexpr Milliseconds question_limit{2'000};
+
+using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
@@ -26,6 +30,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
     Generation generation;
     bool owned = false;
     bool committing = false;
+    Clock::time_point committed_at{};
     std::size_t records = 0;               // of the running transaction
     bool dropped = false;                  // Gone follows
     std::optional<std::uint64_t> again{};  // assigned to us once more before it was gone
@@ -35,6 +40,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   stream::Post post;
   stream::Owner* owner = nullptr;
   std::unique_ptr<Membership> membership;
+  std::unique_ptr<RollCall> roll_call;
   std::unique_ptr<Opening> opening;
   std::unique_ptr<Diagnosis> diagnosis;
   std::string cause;  // of what is not ours yet, as the brokers tell it
@@ -48,6 +54,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   std::function<void()> closed;
   bool closing = false;
   bool member = false;  // the group has given us our share, if only an empty one
+  std::string silence;  // why it may not count us in any more
 
   LoopSide(KafkaStreamSettings given, stream::Post task) : settings(std::move(given)), post(std::move(task)) {}
 
@@ -104,9 +111,24 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
     if (const auto call = std::exchange(closed, {})) call();
   }
 
+  void heard(const Silent& output) {
+    silence =
+        fmt::format("group {} has not counted this bridge in for {} ms ({}) and may have given its share to others",
+                    settings.topics.progress, settings.session_timeout.count(), output.reason);
+    platform::log::warn("kafka: {}", silence);
+    if (!closing) diagnose();
+  }
+
+  void heard(const Heard& /*output*/) {
+    platform::log::info("kafka: group {} counts this bridge in again", settings.topics.progress);
+    silence.clear();
+    if (!closing) diagnose();
+  }
+
   void heard(const Assignment& assignment) {
     if (closing) return;
     member = true;
+    roll_call->expect(assignment.member_id);
     take_on(assignment);
     diagnose();
   }
@@ -189,6 +211,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
 
   void heard(std::int32_t partition, Committed output) {
     Held& one = held.at(partition);
+    one.committed_at = Clock::now();
     ++counts.transactions_total;
     counts.records_total += one.records;
     if (one.dropped && !closing) return;
@@ -204,8 +227,13 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
     if (closing) finish_close();
   }
 
+  // While the group is silent nobody knows whose a partition is; a commit that held is a proof as good as its word.
+  [[nodiscard]] bool is_certain(const Held& one) const {
+    return one.owned && (silence.empty() || Clock::now() < one.committed_at + settings.session_timeout);
+  }
+
   [[nodiscard]] bool works() const {
-    return member && std::all_of(held.begin(), held.end(), [](const auto& entry) {
+    return member && silence.empty() && std::all_of(held.begin(), held.end(), [](const auto& entry) {
              return entry.second.owned || (entry.second.dropped && !entry.second.again);
            });
   }
@@ -293,6 +321,13 @@ std::expected<std::unique_ptr<KafkaStream>, std::string> KafkaStream::start(Kafk
                                      }));
   if (!membership) return std::unexpected(membership.error());
   loop->membership = std::move(*membership);
+  auto roll_call = RollCall::make(
+      {.properties = own.properties, .group = own.topics.progress, .session_timeout = own.session_timeout},
+      loop->later([](LoopSide& self, RollCallOutput output) {
+        std::visit([&](auto& kind) { self.heard(std::move(kind)); }, output);
+      }));
+  if (!roll_call) return std::unexpected(roll_call.error());
+  loop->roll_call = std::move(*roll_call);
   loop->reader = std::make_unique<EventReader>(
       EventReaderSettings{.properties = own.properties, .topic = own.topics.events}, loop->post);
   return std::unique_ptr<KafkaStream>(new KafkaStream(std::move(loop)));
@@ -302,6 +337,7 @@ KafkaStream::~KafkaStream() {
   loop_->reader.reset();
   loop_->opening.reset();
   loop_->diagnosis.reset();
+  loop_->roll_call.reset();
   // Tenures speak of the membership.
   loop_->held.clear();
   loop_->membership.reset();
@@ -339,15 +375,18 @@ stream::Status KafkaStream::status() const {
   auto& shares = status.shares.emplace();
   for (const auto& [partition, one] : loop_->held) {
     if (one.dropped && !one.again) continue;
-    auto& share =
-        shares.emplace_back(stream::Share{.partition = LoopSide::named(partition), .owned = one.owned, .reason = {}});
-    if (one.owned) continue;
-    share.reason = one.tenure->status().last_error;
+    auto& share = shares.emplace_back(
+        stream::Share{.partition = LoopSide::named(partition), .owned = loop_->is_certain(one), .reason = {}});
+    if (share.owned) continue;
+    share.reason = one.owned ? loop_->silence : one.tenure->status().last_error;
     if (share.reason.empty()) share.reason = "being taken";
     if (!loop_->cause.empty()) share.reason += "; " + loop_->cause;
     status.last_error = fmt::format("partition {}: {}", partition, share.reason);
   }
-  status.up = loop_->member && std::all_of(shares.begin(), shares.end(), [](const auto& share) { return share.owned; });
+  const bool unsure_spare = shares.empty() && !loop_->silence.empty();
+  if (unsure_spare) status.last_error = loop_->silence;
+  status.up = loop_->member && !unsure_spare &&
+              std::all_of(shares.begin(), shares.end(), [](const auto& share) { return share.owned; });
   return status;
 }
 

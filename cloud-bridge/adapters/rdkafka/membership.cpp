@@ -84,6 +84,10 @@ void Membership::on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t code, rd_k
 
 void Membership::assigned(rd_kafka_topic_partition_list_t* partitions) {
   Assignment assignment;
+  if (char* const id = rd_kafka_memberid(client_.get()); id != nullptr) {
+    assignment.member_id = id;
+    rd_kafka_mem_free(client_.get(), id);
+  }
   for (int i = 0; i < partitions->cnt; ++i) assignment.partitions.push_back(partitions->elems[i].partition);
   {
     const std::lock_guard lock(mutex_);

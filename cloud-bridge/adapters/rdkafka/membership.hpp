@@ -27,6 +27,7 @@ namespace kafka {
 
 struct Assignment {
   std::uint64_t number = 0;  // 1, 2, 3 …
+  std::string member_id;     // ours, as the group knows it
   std::vector<std::int32_t> partitions;
 };
 

@@ -188,4 +188,16 @@ TEST_CASE("status: another bridge's partition is no ill health; one that should 
     CHECK(codes(snapshot) == std::set<std::string>{"partition_not_owned"});
     CHECK(status::ill_health(snapshot, {}).front().message == "partition 3 is not ours: an open transaction");
   }
+  SUBCASE("taken, and not certain any more") {
+    group.on_owned({}, true, now);
+    snapshot.stream.shares->push_back(
+        {.partition = stream::Partition(0), .owned = false, .reason = "the group is silent"});
+    status::Observation observation(snapshot, now);
+    observation.add(group);
+    observation.finish();
+    REQUIRE(snapshot.partitions.size() == 1);
+    CHECK_FALSE(snapshot.partitions[0].owned);
+    CHECK(codes(snapshot).contains("partition_not_owned"));
+    CHECK(status::ill_health(snapshot, {}).front().message == "partition 0 is not ours: the group is silent");
+  }
 }
