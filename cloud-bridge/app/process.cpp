@@ -169,6 +169,7 @@ status::Snapshot Process::snapshot() {
   snapshot.stream_kind = config_.stream_kind;
   snapshot.stream_path = stream_place(config_);
   snapshot.stream = stream_->status();
+  snapshot.partitions_total = stream_->partitions();
   snapshot.budget_bytes = budget_.bytes_max();
   snapshot.budget_bytes_used = budget_.used();
   snapshot.readers = feed_ ? feed_->readers() : 0;

@@ -20,7 +20,6 @@ void judge_stream(const stream::Status& stream, std::vector<Reason>& reasons) {
 }
 
 void judge_partition(const PartitionState& partition, const Limits& limits, std::vector<Reason>& reasons) {
-  if (partition.elsewhere) return;
   if (!partition.owned) {
     reasons.push_back(
         {"partition_not_owned", fmt::format("partition {} is not ours{}{}", partition.partition,

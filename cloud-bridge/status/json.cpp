@@ -67,10 +67,7 @@ json::object json_of_stream(const Snapshot& snapshot) {
 }
 
 json::object json_of(const PartitionState& partition) {
-  json::object object{{"partition", partition.partition},
-                      {"owned", partition.owned},
-                      {"elsewhere", partition.elsewhere},
-                      {"shards", partition.shards}};
+  json::object object{{"partition", partition.partition}, {"owned", partition.owned}, {"shards", partition.shards}};
   if (!partition.owned) put_text(object, "lost_reason", partition.lost_reason);
   object["gathered_events"] = partition.gathered_events;
   object["committing_events"] = partition.committing_events;
@@ -126,6 +123,7 @@ std::string to_json(const Snapshot& snapshot, const Limits& limits) {
   root["broker"] = json_of(snapshot.broker);
   root["stream"] = json_of_stream(snapshot);
   root["partitions"] = json_of_all(snapshot.partitions);
+  if (snapshot.partitions_total > 0) root["partitions_total"] = snapshot.partitions_total;
   root["budget"] = json::object{{"bytes_max", snapshot.budget_bytes},
                                 {"bytes_used", snapshot.budget_bytes_used},
                                 {"credit_bytes", snapshot.credit_bytes},

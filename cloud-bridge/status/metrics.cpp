@@ -119,7 +119,7 @@ void put_state(Exposition& out, const Snapshot& snapshot) {
   std::chrono::milliseconds waiting{0};
   for (const PartitionState& partition : snapshot.partitions) {
     owned += partition.owned ? 1U : 0U;
-    awaited += partition.owned || partition.elsewhere ? 0U : 1U;
+    awaited += partition.owned ? 0U : 1U;
     gathered += partition.gathered_events;
     committing += partition.committing_events;
     waiting = std::max(waiting, partition.waiting_for.value_or(std::chrono::milliseconds(0)));

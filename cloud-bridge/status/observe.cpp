@@ -46,12 +46,10 @@ const stream::Share* Observation::share_of(std::uint32_t partition) const {
 
 void Observation::add(bridge::ShardGroup& group) {
   const stream::Share* const share = share_of(group.settings().partition);
-  const bool elsewhere = snapshot_.stream.shares && share == nullptr;
-  // Nobody connects for a partition of another bridge.
-  if (!elsewhere) add_broker(group);
+  if (snapshot_.stream.shares && share == nullptr) return;  // another bridge's
+  add_broker(group);
   PartitionState state{.partition = group.settings().partition,
                        .owned = group.owned() && (share == nullptr || share->owned),
-                       .elsewhere = elsewhere,
                        .lost_reason = share != nullptr && !share->reason.empty() ? share->reason : group.lost_reason(),
                        .shards = group.shards().size(),
                        .gathered_events = group.gathered_events(),

@@ -28,7 +28,6 @@ struct BrokerState {
 struct PartitionState {
   std::uint32_t partition = 0;
   bool owned = false;
-  bool elsewhere = false;  // another bridge's share
   std::string lost_reason;
   std::uint64_t shards = 0;
   std::uint64_t gathered_events = 0;  // in the open transaction
@@ -64,7 +63,8 @@ struct Snapshot {
   std::string stream_kind;
   std::string stream_path;
   stream::Status stream;
-  std::vector<PartitionState> partitions;
+  std::vector<PartitionState> partitions;  // this bridge's share
+  std::uint64_t partitions_total = 0;      // with those of other bridges; 0: not known yet
   std::uint64_t budget_bytes = 0;
   std::uint64_t budget_bytes_used = 0;
   std::uint64_t credit_bytes = 0;  // what one gateway gets now

@@ -65,6 +65,15 @@ def test_two_bridges_share_the_work_and_one_takes_over_when_the_other_is_killed(
     rig.begin(second)
     rig.tap(3)
     rig.wait_told(60)
+
+    def shares():
+        answers = [bridge.status() for bridge in (rig.bridge, second)]
+        assert all(answer["partitions_total"] == k.PROGRESS_PARTITIONS for answer in answers), answers
+        return [{row["partition"] for row in answer["partitions"]} for answer in answers]
+
+    # What the second one has been given the first one does not list any more.
+    r.wait_for("shares that are apart", lambda: sorted(sum(map(list, shares()), [])) == list(range(k.PROGRESS_PARTITIONS)))
+    assert all(shares())
     rig.bridge.kill9()
     rig.wait_told(60)
     rig.settle(120)
