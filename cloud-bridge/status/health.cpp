@@ -12,8 +12,10 @@ double seconds(std::chrono::milliseconds time) { return static_cast<double>(time
 
 void judge_stream(const stream::Status& stream, std::vector<Reason>& reasons) {
   if (!stream.up) {
-    reasons.push_back({"stream_down", fmt::format("the stream is down{}{}", stream.last_error.empty() ? "" : ": ",
-                                                  stream.last_error)});
+    // Where there are shares each says for itself what keeps it away; the last error may be of long ago.
+    const bool told = stream.last_error.empty() || (stream.shares && !stream.shares->empty());
+    reasons.push_back(
+        {"stream_down", fmt::format("the stream is down{}{}", told ? "" : ": ", told ? "" : stream.last_error)});
   } else if (!stream.blocked.empty()) {
     reasons.push_back({"stream_blocked", fmt::format("the stream takes nothing: {}", stream.blocked)});
   }

@@ -56,6 +56,7 @@ json::object json_of_stream(const Snapshot& snapshot) {
   object["up"] = state.up;
   put_text(object, "blocked", state.blocked);
   put_text(object, "last_error", state.last_error);
+  put_time(object, "last_error_at", state.last_error_at);
   if (state.last_position) object["last_position"] = state.last_position->value();
   object["bytes"] = state.bytes;
   object["bytes_max"] = state.bytes_max;

@@ -138,6 +138,7 @@ struct Share {
 struct Status {
   bool up = false;         // every partition that should be ours is
   std::string last_error;  // of the last failure, for people; stays after recovery
+  std::optional<base::UtcTime> last_error_at{};
   // Why nothing may begin although the stream is up: "full", "reader_holds_snapshot"; empty: nothing blocks. An alarm,
   // and credit zero.
   std::string blocked;

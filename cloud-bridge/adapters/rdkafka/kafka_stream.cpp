@@ -12,6 +12,7 @@
 #include "cloud-bridge/adapters/rdkafka/roll_call.hpp"
 #include "proto/base/assert.hpp"
 #include "proto/platform/log.hpp"
+#include "proto/platform/system.hpp"
 
 namespace kafka {
 namespace {
@@ -44,6 +45,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   std::unique_ptr<Opening> opening;
   std::unique_ptr<Diagnosis> diagnosis;
   std::string cause;  // of what is not ours yet, as the brokers tell it
+  std::optional<base::UtcTime> cause_at;
   std::unique_ptr<EventReader> reader;
   std::uint32_t partitions = 0;
   stream::SizeLimits limits;
@@ -55,6 +57,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   bool closing = false;
   bool member = false;  // the group has given us our share, if only an empty one
   std::string silence;  // why it may not count us in any more
+  std::optional<base::UtcTime> silent_at;
 
   LoopSide(KafkaStreamSettings given, stream::Post task) : settings(std::move(given)), post(std::move(task)) {}
 
@@ -84,6 +87,11 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
                                         }));
   }
 
+  void note(std::string error) {
+    counts.last_error = std::move(error);
+    counts.last_error_at = platform::now().utc;
+  }
+
   void heard(const Opened& opened) {
     for (const std::string& warning : opened.warnings) platform::log::warn("{}", warning);
     partitions = opened.partitions;
@@ -95,17 +103,17 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
         std::make_unique<Diagnosis>(topics_settings(question_limit),
                                     later([](LoopSide& self, std::string found) { self.diagnosed(std::move(found)); }));
     diagnose();
-    if (auto joined = membership->join(); !joined) counts.last_error = joined.error();
+    if (auto joined = membership->join(); !joined) note(joined.error());
   }
 
   void heard(Refused refused) { settings.refused(std::move(refused.problems)); }
 
   void heard(Unreachable unreachable) {
     platform::log::limited("kafka.opening", platform::log::Level::error, "kafka: {}", unreachable.reason);
-    counts.last_error = std::move(unreachable.reason);
+    note(std::move(unreachable.reason));
   }
 
-  void heard(Outside outside) { counts.last_error = std::move(outside.reason); }
+  void heard(Outside outside) { note(std::move(outside.reason)); }
 
   void heard(const Left& /*output*/) {
     if (const auto call = std::exchange(closed, {})) call();
@@ -115,6 +123,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
     silence =
         fmt::format("group {} has not counted this bridge in for {} ms ({}) and may have given its share to others",
                     settings.topics.progress, settings.session_timeout.count(), output.reason);
+    silent_at = platform::now().utc;
     platform::log::warn("kafka: {}", silence);
     if (!closing) diagnose();
   }
@@ -143,8 +152,8 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
     }
     for (const std::int32_t partition : assignment.partitions) {
       if (static_cast<std::uint32_t>(partition) >= partitions) {
-        counts.last_error = fmt::format("{} has grown beyond the {} partitions that it was made with",
-                                        settings.topics.progress, partitions);
+        note(fmt::format("{} has grown beyond the {} partitions that it was made with", settings.topics.progress,
+                         partitions));
         platform::log::error("{}", counts.last_error);
         continue;
       }
@@ -203,7 +212,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   }
 
   void heard(std::int32_t partition, Lost output) {
-    counts.last_error = fmt::format("partition {}: {}", partition, output.reason);
+    note(fmt::format("partition {}: {}", partition, output.reason));
     Held& one = held.at(partition);
     if (!one.dropped) lost(partition, one, std::move(output.reason));
     diagnose();
@@ -241,7 +250,10 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   // What keeps a partition from being ours is asked for while there is one.
   void diagnose() {
     const bool wanted = !closing && !works();
-    if (!wanted) cause.clear();
+    if (!wanted) {
+      cause.clear();
+      cause_at.reset();
+    }
     diagnosis->want(wanted);
   }
 
@@ -249,6 +261,7 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
     if (closing || works()) return;
     if (!found.empty()) platform::log::limited("kafka.cause", platform::log::Level::warn, "kafka: {}", found);
     cause = std::move(found);
+    cause_at = cause.empty() ? std::nullopt : std::optional(platform::now().utc);
   }
 
   void close(std::function<void()> done) {
@@ -378,13 +391,21 @@ stream::Status KafkaStream::status() const {
     auto& share = shares.emplace_back(
         stream::Share{.partition = LoopSide::named(partition), .owned = loop_->is_certain(one), .reason = {}});
     if (share.owned) continue;
-    share.reason = one.owned ? loop_->silence : one.tenure->status().last_error;
+    const TenureStatus tenure = one.tenure->status();
+    share.reason = one.owned ? loop_->silence : tenure.last_error;
     if (share.reason.empty()) share.reason = "being taken";
     if (!loop_->cause.empty()) share.reason += "; " + loop_->cause;
+    // To be taken, and nothing has gone wrong yet, is no error.
+    const auto at = std::max(one.owned ? loop_->silent_at : tenure.last_error_at, loop_->cause_at);
+    if (!at) continue;
     status.last_error = fmt::format("partition {}: {}", partition, share.reason);
+    status.last_error_at = at;
   }
   const bool unsure_spare = shares.empty() && !loop_->silence.empty();
-  if (unsure_spare) status.last_error = loop_->silence;
+  if (unsure_spare) {
+    status.last_error = loop_->silence;
+    status.last_error_at = loop_->silent_at;
+  }
   status.up = loop_->member && !unsure_spare &&
               std::all_of(shares.begin(), shares.end(), [](const auto& share) { return share.owned; });
   return status;

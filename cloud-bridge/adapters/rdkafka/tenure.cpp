@@ -7,6 +7,7 @@
 
 #include "proto/base/assert.hpp"
 #include "proto/platform/log.hpp"
+#include "proto/platform/system.hpp"
 
 namespace kafka {
 namespace {
@@ -59,7 +60,7 @@ bool Tenure::dropped() const {
 TenureStatus Tenure::status() const {
   const std::lock_guard lock(mutex_);
   const auto state = owned_ ? TenureState::owned : fenced_ ? TenureState::fenced : TenureState::taking;
-  return {.state = state, .last_error = last_error_};
+  return {.state = state, .last_error = last_error_, .last_error_at = last_error_at_};
 }
 
 void Tenure::run() {
@@ -165,7 +166,7 @@ void Tenure::lose(const Ended& ended) {
     owned_ = false;
     submitted_.reset();
     fenced_ = ended.ending == Ending::fenced && assignment_ == held_under_;
-    last_error_ = ended.reason;
+    note(ended.reason);
     // One that was assigned anew meanwhile is taken at once.
     retry_at_ = assignment_ == held_under_ ? Clock::now() + backoff_ : Clock::time_point{};
     ask_group_at_ = Clock::now() + settings_.fenced_patience;
@@ -177,7 +178,12 @@ void Tenure::lose(const Ended& ended) {
 void Tenure::held_up(std::string why) {
   platform::log::limited("kafka.held_up", platform::log::Level::warn, "{}", why);
   const std::lock_guard lock(mutex_);
-  last_error_ = std::move(why);
+  note(std::move(why));
+}
+
+void Tenure::note(std::string error) {
+  last_error_ = std::move(error);
+  last_error_at_ = platform::now().utc;
 }
 
 }  // namespace kafka

@@ -72,6 +72,7 @@ enum class TenureState : std::uint8_t { taking, owned, fenced };
 struct TenureStatus {
   TenureState state = TenureState::taking;
   std::string last_error;  // stays after recovery
+  std::optional<base::UtcTime> last_error_at;
 };
 
 class Tenure {
@@ -107,6 +108,8 @@ class Tenure {
   bool commit(const Submitted& submitted);
   void lose(const Ended& ended);
   void held_up(std::string why);
+  // With the mutex held.
+  void note(std::string error);
   [[nodiscard]] bool dropped() const;
 
   const TenureSettings settings_;
@@ -132,6 +135,7 @@ class Tenure {
   Clock::time_point ask_group_at_{};  // while fenced
   std::optional<Submitted> submitted_;
   std::string last_error_;
+  std::optional<base::UtcTime> last_error_at_;
 
   std::thread thread_;
 };

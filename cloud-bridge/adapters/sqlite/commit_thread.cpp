@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proto/base/assert.hpp"
+#include "proto/platform/system.hpp"
 
 namespace sqlite {
 namespace {
@@ -209,6 +210,7 @@ void CommitThread::note_failure(const std::string& text) {
   status_.up = false;
   status_.blocked.clear();
   status_.last_error = text;
+  status_.last_error_at = platform::now().utc;
 }
 
 void CommitThread::note_usage() {

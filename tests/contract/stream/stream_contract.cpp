@@ -119,8 +119,13 @@ TEST_CASE("stream: a failed commit is a loss, and the progress found afterwards 
   REQUIRE(life.await_loss());
   CHECK(life.owner.committed.size() == 1);
   CHECK_FALSE(life.owner.losses.front().empty());
+  const auto failed = life.stream().status();
+  CHECK_FALSE(failed.last_error.empty());
+  CHECK(failed.last_error_at.has_value());
 
   REQUIRE(life.become_owner());
+  CHECK_FALSE(life.stream().status().last_error.empty());
+  CHECK(life.stream().status().last_error_at >= failed.last_error_at);
   const std::uint64_t through = progress_of(life.owner.progress_found, "shop-1");
   CHECK((through == 3 || through == 40));
   if (fault == Fault::certain_failure) CHECK(through == 3);

@@ -88,6 +88,7 @@ struct MemoryStream::Side : std::enable_shared_from_this<Side> {
     ++share.generation;
     ++counts.losses_total;
     counts.last_error = reason;
+    counts.last_error_at = base::UtcTime();
     owner->on_lost(partition, reason);
     if (take_again) later([partition](Side& side) { side.own(partition); });
   }

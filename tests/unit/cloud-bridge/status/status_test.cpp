@@ -69,6 +69,25 @@ TEST_CASE("health: a moment without broker, a short wait and a quarantined gatew
   CHECK(status::alarms(snapshot).size() == 1);
 }
 
+TEST_CASE("status: the stream's last error stays with its time when it is over") {
+  auto snapshot = healthy();
+  CHECK(status::to_json(snapshot, {}).find("last_error") == std::string::npos);
+  snapshot.stream.last_error = "disk I/O error";
+  snapshot.stream.last_error_at = base::UtcTime(1'795'000'000'000ms);
+  CHECK(status::to_json(snapshot, {})
+            .find(R"("last_error":"disk I/O error","last_error_at":"2026-11-18T11:06:40.000Z")") != std::string::npos);
+  CHECK(codes(snapshot).empty());
+}
+
+TEST_CASE("health: a stream that is down says why; where its partitions do, it tells no older story beside them") {
+  auto snapshot = healthy();
+  snapshot.stream.up = false;
+  snapshot.stream.last_error = "fenced";
+  CHECK(status::ill_health(snapshot, {}).front().message == "the stream is down: fenced");
+  snapshot.stream.shares = {{.partition = stream::Partition(0), .owned = false, .reason = "being taken"}};
+  CHECK(status::ill_health(snapshot, {}).front().message == "the stream is down");
+}
+
 TEST_CASE("status: foreign text stays text, whatever is in it") {
   auto snapshot = healthy();
   status::GatewayState gateway;
