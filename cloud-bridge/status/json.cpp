@@ -62,7 +62,6 @@ json::object json_of_stream(const Snapshot& snapshot) {
   object["bytes_max"] = state.bytes_max;
   object["wal_bytes"] = state.wal_bytes;
   object["wal_bytes_max"] = state.wal_bytes_max;
-  object["records_total"] = state.records_total;
   object["dead_letters"] = state.dead_letters;
   return object;
 }

@@ -148,8 +148,6 @@ struct Status {
   std::uint64_t wal_bytes_max = 0;
   std::optional<Position> last_position;
   std::optional<std::vector<Share>> shares;  // none: all partitions are this bridge's
-  std::uint64_t transactions_total = 0;      // committed by this process
-  std::uint64_t records_total = 0;
   std::uint64_t losses_total = 0;                // on_lost
   std::uint64_t dead_letters = 0;                // kept in the stream
   std::uint64_t dead_letters_dropped_total = 0;  // foreign ones beyond their limit

@@ -32,7 +32,6 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
     bool owned = false;
     bool committing = false;
     Clock::time_point committed_at{};
-    std::size_t records = 0;               // of the running transaction
     bool dropped = false;                  // Gone follows
     std::optional<std::uint64_t> again{};  // assigned to us once more before it was gone
   };
@@ -221,8 +220,6 @@ struct KafkaStream::LoopSide : std::enable_shared_from_this<LoopSide> {
   void heard(std::int32_t partition, Committed output) {
     Held& one = held.at(partition);
     one.committed_at = Clock::now();
-    ++counts.transactions_total;
-    counts.records_total += one.records;
     if (one.dropped && !closing) return;
     one.committing = false;
     owner->on_committed(named(partition), output.id);
@@ -379,7 +376,6 @@ void KafkaStream::begin(stream::Partition partition, stream::TransactionId id, s
   ASSERT(!transaction.empty());
   auto& one = loop_->held.at(static_cast<std::int32_t>(partition.value()));
   one.committing = true;
-  one.records = transaction.records.size();
   one.tenure->submit(one.generation, id, std::move(transaction));
 }
 

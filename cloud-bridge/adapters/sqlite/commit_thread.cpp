@@ -152,11 +152,6 @@ void CommitThread::commit(const Submitted& submitted) {
   blocked_ = !file_->blocked().empty();
   unblock_at_ = Clock::now();
   note_usage();
-  {
-    const std::lock_guard guard(mutex_);
-    ++status_.transactions_total;
-    status_.records_total += submitted.transaction.records.size();
-  }
   emit_(Committed{submitted.id, blocked_, !submitted.transaction.records.empty()});
   after_commit();
 }

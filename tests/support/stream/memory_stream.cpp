@@ -101,8 +101,6 @@ struct MemoryStream::Side : std::enable_shared_from_this<Side> {
     for (const auto& row : transaction.progress) store.homes[row.gateway_id()] = partition.value();
     if (fault == CommitFault::after_commit) return lose(partition, "outcome unknown", true);
     shares[partition.value()].committing = false;
-    ++counts.transactions_total;
-    counts.records_total += transaction.records.size();
     owner->on_committed(partition, id);
     if (!transaction.records.empty() && changed) changed();
   }

@@ -150,7 +150,8 @@ function gatewayRow(gateway) {
 function figures(status) {
   $('bridge').textContent = status.bridge_id;
   // Kafka counts by partition: there it is what this bridge has published since it started.
-  $('position').textContent = (status.stream.last_position ?? status.stream.records_total).toLocaleString();
+  const position = status.stream.last_position;
+  $('position').textContent = position?.toLocaleString() ?? status.counters.committed_records.toLocaleString() + ' since start';
   $('broker').textContent = status.broker.connected ? 'connected' : 'offline';
   $('gateways-total').textContent = status.gateways_total ? '(' + status.gateways_total + ')' : '';
   arrivals = arrivals.filter(at => at > Date.now() - RATE_SPAN);

@@ -79,6 +79,14 @@ TEST_CASE("status: the stream's last error stays with its time when it is over")
   CHECK(codes(snapshot).empty());
 }
 
+TEST_CASE("status: what this process has committed stands among its counters, not under the stream") {
+  auto snapshot = healthy();
+  snapshot.counters.committed = 7;
+  const std::string json = status::to_json(snapshot, {});
+  CHECK(json.find(R"("committed_records":7)") != std::string::npos);
+  CHECK(json.find("records_total") == std::string::npos);
+}
+
 TEST_CASE("health: a stream that is down says why; where its partitions do, it tells no older story beside them") {
   auto snapshot = healthy();
   snapshot.stream.up = false;

@@ -98,7 +98,6 @@ TEST_CASE("sqlite stream: a foreign writer takes it down, and it comes back by i
   rig.begin(transaction("shop-1", 1, 1, 2));
   REQUIRE(rig.loop.run_until([&] { return rig.owner.committed.size() == 1; }));
   CHECK(rig.stream->status().losses_total == 1);
-  CHECK(rig.stream->status().records_total == 2);
   CHECK(rig.stream->status().up);
 }
 
