@@ -14,6 +14,7 @@
 #include "cloud-bridge/app/settings.hpp"
 #include "proto/platform/http_client.hpp"
 #include "proto/platform/listen_address.hpp"
+#include "proto/platform/settings.hpp"
 
 namespace app {
 
@@ -101,7 +102,13 @@ int tail(const Arguments& arguments, const config::Config& config) {
 }
 
 int topics(const Arguments& arguments, const config::Config& config) {
-  if (config.stream_kind != "kafka") return fail("the stream of this configuration is not Kafka: it has no topics");
+  if (config.stream_kind != "kafka") {
+    auto settings = platform::Settings::load(arguments.config);
+    settings.root().table("stream").error(
+        "kind", fmt::format("is \"{}\", which has no topics; needed here: \"kafka\"", config.stream_kind));
+    for (const auto& error : settings.errors()) fmt::print(stderr, "{}\n", error.text());
+    return exit_bad_config;
+  }
   const auto settings = topics_settings(config);
   if (arguments.create) {
     const auto done =

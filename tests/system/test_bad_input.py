@@ -147,6 +147,15 @@ def test_a_bad_configuration_is_78_and_a_line_to_act_on(tmp_path, what):
     assert not gateway.state_dir.exists()
 
 
+def test_topics_of_a_stream_that_has_none_are_78_with_the_line_that_chose_it(tmp_path):
+    bridge = r.Bridge(tmp_path, 1)
+    for option in ("--check", "--create"):
+        done = subprocess.run([r.BIN / "tillstream-bridge", "topics", option, "--config", bridge.config], capture_output=True, text=True,
+                              timeout=30, check=False, env={**r.os.environ, **r.SANITIZER_ENV})
+        assert done.returncode == 78 and done.stderr.startswith(f"{bridge.config}:"), done
+        assert 'stream.kind: is "sqlite", which has no topics; needed here: "kafka"' in done.stderr, done
+
+
 @pytest.mark.parametrize("program", ["tillstream-gateway", "tillstream-bridge"])
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
 def test_a_key_a_password_and_a_token_that_others_may_read_are_78(tmp_path, program, mode):
