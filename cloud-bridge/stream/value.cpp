@@ -1,5 +1,6 @@
 #include "cloud-bridge/stream/value.hpp"
 
+#include <fmt/format.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
@@ -18,6 +19,7 @@ constexpr std::string_view kProtobuf = "application/protobuf";
 constexpr char kFramed = 0;  // no message begins so: 0 is no field's tag
 constexpr std::size_t kSchemaIdEnd = 5;
 constexpr std::size_t kValueReserve = 1024;
+constexpr std::size_t kContentTypeTold = 64;  // of a foreign one
 
 std::string as_json(const Event& event) {
   std::string value;
@@ -50,6 +52,18 @@ std::optional<base::BytesView> unframed(base::BytesView value) {
   return std::nullopt;
 }
 
+std::string foreign(std::string_view content_type) {
+  const bool told =
+      content_type.size() <= kContentTypeTold &&
+      content_type.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-_/;= ") ==
+          std::string_view::npos;
+  return fmt::format("{}; readable: {}, {}",
+                     content_type.empty() ? "has no header content-type"
+                     : told               ? fmt::format("is {}", content_type)
+                                          : "has another content-type",
+                     kJson, kProtobuf);
+}
+
 }  // namespace
 
 base::Bytes registry_prefix(std::uint32_t schema_id) {
@@ -65,11 +79,17 @@ base::Bytes write_value(const Event& event, const ValueFormat& format) {
   return format.encoding == Encoding::json ? as_json(event) : as_protobuf(event, format.prefix);
 }
 
-std::optional<std::string> value_as_json(std::string_view content_type, base::BytesView value) {
-  if (content_type == kJson) return std::string(value);
+std::expected<std::string, std::string> value_as_json(std::string_view content_type, base::BytesView value) {
+  if (content_type == kJson) {
+    // Passed on as it is: what does not even look like an object is not ours.
+    if (value.starts_with('{') && value.ends_with('}')) return std::string(value);
+    return std::unexpected(fmt::format("is {}, and no object", kJson));
+  }
+  if (content_type != kProtobuf) return std::unexpected(foreign(content_type));
   const auto message = unframed(value);
   Event event;
-  if (content_type != kProtobuf || !message || !wire::parse(event, *message)) return std::nullopt;
+  if (!message || !wire::parse(event, *message))
+    return std::unexpected(fmt::format("is {}, and no tillstream.v1.Event", kProtobuf));
   return as_json(event);
 }
 

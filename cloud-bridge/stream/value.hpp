@@ -4,7 +4,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <expected>
 #include <string>
 #include <string_view>
 
@@ -28,8 +28,10 @@ struct ValueFormat {
 [[nodiscard]] std::string_view content_type(Encoding encoding);
 
 [[nodiscard]] base::Bytes write_value(const tillstream::v1::Event& event, const ValueFormat& format);
-// A value as JSON, whatever its encoding and whichever schema id stands before it. nullopt: it is not what
-// `content_type` says.
-[[nodiscard]] std::optional<std::string> value_as_json(std::string_view content_type, base::BytesView value);
+// A value as one JSON object, whatever its encoding and whichever schema id stands before it. The error says why it is
+// none of ours: of foreign records anything may stand there, and what it says holds only a content type's plain
+// letters.
+[[nodiscard]] std::expected<std::string, std::string> value_as_json(std::string_view content_type,
+                                                                    base::BytesView value);
 
 }  // namespace stream

@@ -436,6 +436,20 @@ def publish(cluster, rig, event_id):
     assert producer.flush(60) == 0
 
 
+def test_foreign_records_are_shown_with_the_reason_why_they_cannot_be(cluster, make_rig, tmp_path):
+    rig = k.rig_on(cluster, make_rig, tmp_path)
+    producer = confluent_kafka.Producer({"bootstrap.servers": cluster.bootstrap})
+    readable = "; readable: application/json, application/protobuf"
+    foreign = [(None, "x", "has no header content-type" + readable), ("text/csv", "a,b", "is text/csv" + readable),
+               ("application/json", "[1]", "is application/json, and no object"),
+               ("application/protobuf", "\x07", "is application/protobuf, and no tillstream.v1.Event")]
+    for content_type, value, _ in foreign:
+        headers = {"content-type": content_type} if content_type else {}
+        producer.produce(rig.names["events_topic"], value, "elsewhere/", 0, headers=headers)
+    assert producer.flush(60) == 0
+    assert [(line["unreadable"], line["bytes"]) for line in k.tail(rig)] == [(why, len(value)) for _, value, why in foreign]
+
+
 def test_tail_waits_beyond_the_end_and_goes_on_behind_what_was_removed(cluster, make_rig, tmp_path):
     rig = k.rig_on(cluster, make_rig, tmp_path)
     topic, partition, producer = rig.names["events_topic"], 2, confluent_kafka.Producer({"bootstrap.servers": cluster.bootstrap})

@@ -20,12 +20,10 @@ std::string_view content_type_of(const rd_kafka_message_t& message) {
   return {static_cast<const char*>(value), size};
 }
 
-std::string unreadable(std::string_view content_type, std::size_t bytes) {
+std::string unreadable(std::string_view reason, std::size_t bytes) {
   std::string text;
   base::JsonObject json(text);
-  const bool utf8 = content_type.find_first_not_of(
-                        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-/;= ") == std::string::npos;
-  base::append_json_string(json.begin_member("unreadable"), utf8 ? content_type : "");
+  base::append_json_string(json.begin_member("unreadable"), reason);
   json.number("bytes", static_cast<std::uint64_t>(bytes));
   json.end();
   return text;
@@ -35,11 +33,8 @@ std::string unreadable(std::string_view content_type, std::size_t bytes) {
 
 std::string shown_value(const rd_kafka_message_t& message) {
   const std::string_view value(static_cast<const char*>(message.payload), message.len);
-  const std::string_view content_type = content_type_of(message);
-  auto shown = stream::value_as_json(content_type, value);
-  // JSON is passed on as it is: what does not even look like an object is not ours.
-  if (!shown || !shown->starts_with('{') || !shown->ends_with('}')) return unreadable(content_type, value.size());
-  return *std::move(shown);
+  auto shown = stream::value_as_json(content_type_of(message), value);
+  return shown ? *std::move(shown) : unreadable(shown.error(), value.size());
 }
 
 }  // namespace kafka

@@ -7,8 +7,8 @@
 
 namespace kafka {
 
-// One JSON object. A record that is none of ours gives {"unreadable": its content type, "bytes": its size}: it is
-// foreign to the topic, and may hold anything.
+// One JSON object. A record that is none of ours gives {"unreadable": why, "bytes": its size}: it is foreign to the
+// topic, and may hold anything.
 [[nodiscard]] std::string shown_value(const rd_kafka_message_t& message);
 
 }  // namespace kafka

@@ -109,6 +109,22 @@ TEST_CASE("value: a schema registry's framing stands before it, as Confluent's s
   CHECK(stream::value_as_json("application/protobuf", std::string("\0\0\0\0\7\2\0", 7) + plain) == json);
 }
 
+TEST_CASE("value: what is none of ours is not shown, and why is told without what it holds") {
+  const auto why = [](std::string_view content_type, std::string_view value) {
+    const auto shown = stream::value_as_json(content_type, value);
+    return shown ? "shown" : shown.error();
+  };
+  const std::string readable = "; readable: application/json, application/protobuf";
+  CHECK(why("application/json", R"({"a":1})") == "shown");
+  CHECK(why("application/json", "4111111111111111") == "is application/json, and no object");
+  CHECK(why("application/json", "") == "is application/json, and no object");
+  CHECK(why("application/protobuf", "\xff\xff") == "is application/protobuf, and no tillstream.v1.Event");
+  CHECK(why("", "{}") == "has no header content-type" + readable);
+  CHECK(why("text/plain; charset=utf-8", "{}") == "is text/plain; charset=utf-8" + readable);
+  for (const std::string& odd : {std::string("text/\xff"), std::string("a\"b"), std::string(65, 'a')})
+    CHECK(why(odd, "{}") == "has another content-type" + readable);
+}
+
 TEST_CASE("value: what is not what its content type says is not shown as an event") {
   const auto plain = stream::write_value(full_event(), kProtobuf);
   CHECK_FALSE(stream::value_as_json("application/protobuf", "\xff\xff").has_value());
