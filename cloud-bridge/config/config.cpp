@@ -68,7 +68,7 @@ bool host_allowed(std::string_view host) {
 
 // "host:port,host:port": as librdkafka takes it, a protocol before a host and blanks around it as well.
 std::optional<std::string> check_bootstrap_servers(std::string_view list) {
-  constexpr std::string_view allowed = "allowed: HOST[:PORT], several with commas between them, such as kafka-1:9092";
+  std::vector<std::string> wrong;
   for (bool more = true; more;) {
     const std::size_t comma = list.find(',');
     more = comma != std::string_view::npos;
@@ -79,11 +79,15 @@ std::optional<std::string> check_bootstrap_servers(std::string_view list) {
     server = server.substr(0, server.find_last_not_of(' ') + 1);
     if (const auto scheme = server.find("://"); scheme != std::string_view::npos) server.remove_prefix(scheme + 3);
     BrokerUrl address;
-    if (!split_port(server, address))
-      return fmt::format("names \"{}\", which has no port from 1 to 65535; {}", shown, allowed);
-    if (!host_allowed(address.host)) return fmt::format("names \"{}\", which has no host; {}", shown, allowed);
+    if (!split_port(server, address)) {
+      wrong.push_back(fmt::format("\"{}\", which has no port from 1 to 65535", shown));
+    } else if (!host_allowed(address.host)) {
+      wrong.push_back(fmt::format("\"{}\", which has no host", shown));
+    }
   }
-  return std::nullopt;
+  if (wrong.empty()) return std::nullopt;
+  return fmt::format("names {}; allowed: HOST[:PORT], several with commas between them, such as kafka-1:9092",
+                     fmt::join(wrong, ", and "));
 }
 
 Tls read_tls(SettingsTable table) {
@@ -245,10 +249,8 @@ Admin read_admin(SettingsTable table) {
     table.error("listen", listen.error());
     return admin;
   }
-  const auto refusal = platform::check_admin_exposure({.listen = *listen,
-                                                       .tls = admin.tls && !admin.tls->certificate.empty(),
-                                                       .token = !admin.token_file.empty(),
-                                                       .allow_plaintext = false});
+  const auto refusal = platform::check_admin_exposure(
+      {.listen = *listen, .tls = admin.tls && !admin.tls->certificate.empty(), .token = !admin.token_file.empty()});
   if (refusal) table.error("listen", *refusal);
   return admin;
 }

@@ -1,5 +1,6 @@
 #include "proto/platform/admin_access.hpp"
 
+#include <fmt/format.h>
 #include <openssl/crypto.h>
 
 #include <utility>
@@ -32,14 +33,10 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
 
 std::optional<std::string> check_admin_exposure(const AdminExposure& exposure) {
   if (exposure.listen.loopback) return std::nullopt;
-  const std::string reach = exposure.listen.text() + " is reachable from other machines: ";
-  if (!exposure.token) return reach + "set token_file, or listen on 127.0.0.1";
-  if (!exposure.tls && !exposure.allow_plaintext) {
-    return reach +
-           "set tls = { certificate = \"…\", key = \"…\" }, or listen on 127.0.0.1 (allow_plaintext = true where "
-           "something else protects the way)";
-  }
-  return std::nullopt;
+  if (exposure.token && exposure.tls) return std::nullopt;
+  return fmt::format("{} is reachable from other machines: set {}{}{}, or listen on 127.0.0.1", exposure.listen.text(),
+                     exposure.token ? "" : "token_file", exposure.token || exposure.tls ? "" : " and ",
+                     exposure.tls ? "" : "tls = { certificate = \"…\", key = \"…\" }");
 }
 
 std::optional<HttpResponse> AdminAccess::refuse(const HttpRequest& request) const {

@@ -16,7 +16,6 @@ struct AdminExposure {
   ListenAddress listen = {};
   bool tls = false;
   bool token = false;
-  bool allow_plaintext = false;
 };
 
 // For the configuration: why this must not be started, as a text that reads after the key; nothing when it is fine.

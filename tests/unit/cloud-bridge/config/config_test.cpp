@@ -194,6 +194,10 @@ TEST_CASE("config: each of Kafka's servers has a host, and a port that there can
   for (const char* list : {"k:65536", "k:0", "k:-1", "k:x", "k:", "a:1,k:99999"})
     CHECK_MESSAGE(says(servers(list), "bridge.toml:2: stream.kafka.bootstrap_servers: names"), list);
   CHECK(says(servers("a:1,k:70000"), "\"k:70000\", which has no port from 1 to 65535; allowed: HOST[:PORT]"));
+  CHECK(says(
+      servers("k:0,good:1,:9092,k:x"),
+      "names \"k:0\", which has no port from 1 to 65535, and \":9092\", which has no host, and \"k:x\", which has no "
+      "port from 1 to 65535; allowed: HOST[:PORT]"));
   for (const char* list : {"", ":9092", "a:1,,b:1", "a:1,", "http://", "::1:9092", "a b:1", "a/b"})
     CHECK_MESSAGE(says(servers(list), "has no host; allowed: HOST[:PORT]"), list);
 }
