@@ -1,5 +1,6 @@
 """What strangers send: a clear answer or a closed connection, a metric, and nobody else notices."""
 import hashlib
+import http.client
 import json
 import socket
 import sqlite3
@@ -145,6 +146,16 @@ def test_a_bad_configuration_is_78_and_a_line_to_act_on(tmp_path, what):
         number = int(line.split(str(gateway.config) + ":")[1].split(":")[0])
         assert number > 0
     assert not gateway.state_dir.exists()
+
+
+@pytest.mark.parametrize("method, path, allowed", [("GET", "/v1/gateways/shop-0001/release", "POST"), ("POST", "/v1/status", "GET"),
+                                                   ("DELETE", "/healthz", "GET")])
+def test_a_wrong_method_is_told_the_right_one(rig, method, path, allowed):
+    connection = http.client.HTTPConnection("127.0.0.1", rig.bridge.admin_port, timeout=15)
+    connection.request(method, path)
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Allow"]) == (405, allowed), answer.read()
+    connection.close()
 
 
 def test_topics_of_a_stream_that_has_none_are_78_with_the_line_that_chose_it(tmp_path):

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cloud-bridge/adapters/net/page.hpp"
+#include "proto/base/assert.hpp"
 #include "proto/platform/log.hpp"
 
 namespace net {
@@ -40,9 +41,14 @@ std::optional<std::size_t> to_back(std::string_view text) {
   return back;
 }
 
-bool known_path(std::string_view path) {
-  return path == "/healthz" || path == "/readyz" || path == "/metrics" || path == "/v1/status" ||
-         path == "/v1/events" || page_file(path).has_value();
+// The one method that a path takes; empty: nothing is there.
+std::string_view method_of(std::string_view path) {
+  if (path == "/healthz" || path == "/readyz" || path == "/metrics" || path == "/v1/status" || path == "/v1/events" ||
+      page_file(path))
+    return "GET";
+  const bool release = path.starts_with(release_prefix) && path.ends_with(release_suffix) &&
+                       path.size() > release_prefix.size() + release_suffix.size();
+  return release ? "POST" : "";
 }
 
 }  // namespace
@@ -66,9 +72,14 @@ void Admin::on_request(const platform::HttpRequest& request, const std::shared_p
                            refusal->status);
     return responder->send(std::move(*refusal));
   }
-  if (request.method == "GET") return get(request, responder);
-  if (request.method == "POST") return post(request, *responder);
-  responder->send(platform::error_response(405, "method_not_allowed", "allowed here: GET and POST"));
+  const std::string_view method = method_of(request.path);
+  if (method.empty()) return responder->send(platform::error_response(404, "not_found", "nothing is here"));
+  if (request.method != method) {
+    auto refusal = platform::error_response(405, "method_not_allowed", fmt::format("allowed here: {}", method));
+    refusal.headers.emplace_back("Allow", method);
+    return responder->send(std::move(refusal));
+  }
+  method == "GET" ? get(request, responder) : release(request, *responder);
 }
 
 void Admin::get(const platform::HttpRequest& request, const std::shared_ptr<platform::Responder>& responder) {
@@ -79,12 +90,10 @@ void Admin::get(const platform::HttpRequest& request, const std::shared_ptr<plat
     if (auto refusal = platform::refuse_query(request, {})) return responder->send(std::move(*refusal));
     return responder->send({.status = 200, .body = status::to_json(sources_.snapshot(), sources_.limits) + "\n"});
   }
-  if (request.path == "/metrics") {
-    return responder->send({.status = 200,
-                            .content_type = "text/plain; version=0.0.4; charset=utf-8",
-                            .body = status::to_metrics(sources_.snapshot(), sources_.limits)});
-  }
-  responder->send(platform::error_response(404, "not_found", "nothing is here"));
+  ASSERT(request.path == "/metrics");
+  responder->send({.status = 200,
+                   .content_type = "text/plain; version=0.0.4; charset=utf-8",
+                   .body = status::to_metrics(sources_.snapshot(), sources_.limits)});
 }
 
 void Admin::health(const platform::HttpRequest& request, platform::Responder& responder) {
@@ -131,14 +140,8 @@ void Admin::follow(std::string_view field, std::string_view text,
   feed_->open(responder, *place, refuse);
 }
 
-void Admin::post(const platform::HttpRequest& request, platform::Responder& responder) {
+void Admin::release(const platform::HttpRequest& request, platform::Responder& responder) {
   const std::string_view path = request.path;
-  const bool release = path.starts_with(release_prefix) && path.ends_with(release_suffix) &&
-                       path.size() > release_prefix.size() + release_suffix.size();
-  if (!release) {
-    return responder.send(known_path(path) ? platform::error_response(405, "method_not_allowed", "allowed here: GET")
-                                           : platform::error_response(404, "not_found", "nothing is here"));
-  }
   if (!request.content_type.starts_with("application/json")) {
     return responder.send(platform::error_response(415, "unsupported_media_type", "allowed: application/json"));
   }

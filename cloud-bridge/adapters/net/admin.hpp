@@ -46,7 +46,7 @@ class Admin {
 
  private:
   void get(const platform::HttpRequest& request, const std::shared_ptr<platform::Responder>& responder);
-  void post(const platform::HttpRequest& request, platform::Responder& responder);
+  void release(const platform::HttpRequest& request, platform::Responder& responder);
   void health(const platform::HttpRequest& request, platform::Responder& responder);
   void events(const platform::HttpRequest& request, const std::shared_ptr<platform::Responder>& responder);
   void follow(std::string_view field, std::string_view text, const std::shared_ptr<platform::Responder>& responder);

@@ -192,6 +192,8 @@ TEST_CASE("admin: unknown paths, wrong methods and wrong parameters have their a
   CHECK(rig.get("/nothing").status == 404);
   CHECK(rig.get("/v1/status", "", "POST", "{}").status == 405);
   CHECK(rig.get("/v1/status", "", "DELETE").status == 405);
+  CHECK(rig.get("/v1/gateways/shop-1/release").status == 405);
+  CHECK(rig.get("/v1/gateways/shop-1").status == 404);
   CHECK(rig.get("/v1/events?from=x").status == 400);
   CHECK(rig.get("/v1/events?from=-1").status == 400);
   CHECK(rig.get("/v1/events?from=-1").body.find("a number from 0 on") != std::string::npos);
