@@ -147,7 +147,7 @@ struct Status {
   std::uint64_t wal_bytes = 0;  // not yet checkpointed, and its limit
   std::uint64_t wal_bytes_max = 0;
   std::optional<Position> last_position;
-  std::optional<std::vector<Share>> shares;  // none: all partitions are this bridge's
+  std::optional<std::vector<Share>> shares;      // none: all partitions are this bridge's
   std::uint64_t losses_total = 0;                // on_lost
   std::uint64_t dead_letters = 0;                // kept in the stream
   std::uint64_t dead_letters_dropped_total = 0;  // foreign ones beyond their limit
