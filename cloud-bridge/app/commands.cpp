@@ -113,9 +113,9 @@ int topics(const Arguments& arguments, const config::Config& config) {
   if (arguments.create) {
     const auto done =
         kafka::create_topics(settings, stream::plan_topics(settings.names, arguments.counts),
-                             arguments.accept_repeats ? kafka::Repeats::accepted : kafka::Repeats::refused);
+                             arguments.accept_repeats ? kafka::Repeats::accepted : kafka::Repeats::refused,
+                             [](const std::string& line) { fmt::print("{}\n", line); });
     if (!done) return fail(done.error());
-    for (const std::string& line : *done) fmt::print("{}\n", line);
   }
   const auto looked = kafka::look(settings);
   if (const auto* unreachable = std::get_if<kafka::Unreachable>(&looked)) return fail(unreachable->reason);

@@ -358,7 +358,7 @@ std::expected<bool, std::string> create(rd_kafka_t* client, const stream::TopicP
   return std::unexpected(describe("creating topic " + plan.name, code, rd_kafka_topic_result_error_string(results[0])));
 }
 
-std::expected<std::string, std::string> tell_made(const stream::TopicPlan& plan) {
+std::string tell_made(const stream::TopicPlan& plan) {
   return fmt::format("topic {}: made, {} partitions, {} replicas", plan.name, plan.partitions, plan.replication);
 }
 
@@ -368,6 +368,22 @@ std::expected<std::string, std::string> tell_kept(const Asker& asker, const stre
   if (!seen) return std::unexpected(seen.error());
   const std::string other = seen->partitions == plan.partitions ? "" : fmt::format(", not {}", plan.partitions);
   return fmt::format("topic {}: is there and left as it is, {} partitions{}", plan.name, seen->partitions, other);
+}
+
+std::expected<std::string, std::string> create_or_keep(const Asker& asker, const stream::TopicPlan& plan,
+                                                       Milliseconds limit) {
+  const auto made = create(asker.client.get(), plan, limit);
+  if (!made) return std::unexpected(made.error());
+  return *made ? tell_made(plan) : tell_kept(asker, plan, limit);
+}
+
+// What is left to do after a failure; what was done has been told.
+std::string tell_unmade(std::vector<stream::TopicPlan>::const_iterator first,
+                        std::vector<stream::TopicPlan>::const_iterator last) {
+  std::vector<std::string> names;
+  for (auto plan = first; plan != last; ++plan) names.push_back(plan->name);
+  return fmt::format("{}{}; the same command goes on from here",
+                     names.empty() ? "" : "; not made: ", fmt::join(names, ", "));
 }
 
 // Also of a topic that somebody else has made, or we before we were interrupted; not once it holds anything.
@@ -519,9 +535,9 @@ std::expected<std::vector<std::string>, std::string> find_missing_rights(const T
   return missing;
 }
 
-std::expected<std::vector<std::string>, std::string> create_topics(const TopicsSettings& settings,
-                                                                   const std::vector<stream::TopicPlan>& plans,
-                                                                   Repeats repeats) {
+std::expected<void, std::string> create_topics(const TopicsSettings& settings,
+                                               const std::vector<stream::TopicPlan>& plans, Repeats repeats,
+                                               const std::function<void(const std::string&)>& done) {
   if (repeats == Repeats::refused) {
     const auto seen = inspect_topics(settings);
     if (!seen) return std::unexpected(seen.error());
@@ -530,18 +546,16 @@ std::expected<std::vector<std::string>, std::string> create_topics(const TopicsS
   }
   const auto asker = make_asker(settings.properties, kAskersGroup);
   if (!asker) return std::unexpected(asker.error());
-  rd_kafka_t* const client = asker->client.get();
-  std::vector<std::string> done;
-  for (const auto& plan : plans) {
-    const auto made = create(client, plan, settings.limit);
-    if (!made) return std::unexpected(asker->line->explain(made.error()));
-    const auto told = *made ? tell_made(plan) : tell_kept(*asker, plan, settings.limit);
-    if (!told) return std::unexpected(asker->line->explain(told.error()));
-    done.push_back(*told);
-    if (plan.role != stream::TopicRole::progress) continue;
-    if (auto written = ensure_layout(*asker, settings); !written) return std::unexpected(written.error());
+  for (auto plan = plans.begin(); plan != plans.end(); ++plan) {
+    const auto told = create_or_keep(*asker, *plan, settings.limit);
+    if (!told) return std::unexpected(asker->line->explain(told.error()) + tell_unmade(plan, plans.end()));
+    done(*told);
+    if (plan->role != stream::TopicRole::progress) continue;
+    if (auto written = ensure_layout(*asker, settings); !written)
+      return std::unexpected(written.error() + "; the number of its partitions is not written into it" +
+                             tell_unmade(std::next(plan), plans.end()));
   }
-  return done;
+  return {};
 }
 
 }  // namespace kafka

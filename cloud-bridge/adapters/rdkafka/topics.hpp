@@ -35,8 +35,11 @@ struct TopicsSettings {
 enum class Repeats : bool { refused, accepted };
 
 // Makes what is missing, and leaves what is there as it is; a progress topic that is made here is told its partitions.
-// Returns what was done, in words. Refused before anything is made when repeats are a risk and not accepted.
-[[nodiscard]] std::expected<std::vector<std::string>, std::string> create_topics(
-    const TopicsSettings& settings, const std::vector<stream::TopicPlan>& plans, Repeats repeats);
+// `done` hears of each topic, in words, as soon as it is there. Refused before anything is made when repeats are a risk
+// and not accepted; an error later says what was not made, and asked again it goes on from there.
+[[nodiscard]] std::expected<void, std::string> create_topics(const TopicsSettings& settings,
+                                                             const std::vector<stream::TopicPlan>& plans,
+                                                             Repeats repeats,
+                                                             const std::function<void(const std::string&)>& done);
 
 }  // namespace kafka

@@ -27,7 +27,7 @@ class History {
     const auto plans =
         stream::plan_topics(names, {.events_partitions = partitions, .progress_partitions = 1, .replication = 1});
     const auto made = kafka::create_topics({.properties = properties_, .names = names, .bridge_id = "history"}, plans,
-                                           kafka::Repeats::refused);
+                                           kafka::Repeats::refused, [](const std::string& /*line*/) {});
     REQUIRE_MESSAGE(made.has_value(), (made ? "" : made.error()));
     write();
     history_ = std::make_unique<kafka::History>(

@@ -88,7 +88,7 @@ class KafkaRig final : public StreamRig {
     const auto plans = stream::plan_topics(
         names, {.events_partitions = events_partitions, .progress_partitions = 1, .replication = 1});
     const auto made = kafka::create_topics({.properties = properties_, .names = names, .bridge_id = "contract"}, plans,
-                                           kafka::Repeats::refused);
+                                           kafka::Repeats::refused, [](const std::string& /*line*/) {});
     REQUIRE_MESSAGE(made.has_value(), (made ? "" : made.error()));
   }
   ~KafkaRig() override { finish_hang(); }
