@@ -105,7 +105,7 @@ void find_topic_problems(std::vector<std::string>& problems, TopicRole role, con
   } else if (!topic.exists && role == TopicRole::progress && !seen.repeat_risk.empty()) {
     problems.push_back(tell_repeat_risk(names, seen));
   } else if (!topic.exists) {
-    problems.push_back(fmt::format("topic {} is missing; tillstream-bridge topics --create makes it", name));
+    problems.push_back(tell_missing(name));
   } else {
     find_policy_problem(problems, role, name, topic);
     find_size_problem(problems, role, name, topic);
@@ -150,6 +150,10 @@ void find_replica_trouble(std::vector<std::string>& troubles, const std::string&
 }
 
 }  // namespace
+
+std::string tell_missing(std::string_view topic) {
+  return fmt::format("topic {} is missing; tillstream-bridge topics --create makes it", topic);
+}
 
 std::vector<TopicPlan> plan_topics(const TopicNames& names, const TopicCounts& counts) {
   std::vector<TopicPlan> plans;

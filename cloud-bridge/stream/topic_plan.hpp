@@ -66,6 +66,8 @@ struct SeenTopics {
 
 // What keeps a bridge from running on these topics, one a line, each with its remedy. Empty: nothing.
 [[nodiscard]] std::vector<std::string> find_problems(const TopicNames& names, const SeenTopics& seen);
+// Of one topic, with the remedy.
+[[nodiscard]] std::string tell_missing(std::string_view topic);
 // Why a new progress topic must not be made without a word, and the remedy. Empty: it may be.
 [[nodiscard]] std::string tell_repeat_risk(const TopicNames& names, const SeenTopics& seen);
 // As find_problems, of one topic after the other, without what the progress topic says of itself.

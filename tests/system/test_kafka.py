@@ -137,6 +137,47 @@ def test_a_progress_topic_that_is_gone_is_made_anew_without_a_word_where_no_even
     k.create_topics(rig.bridge.config)
 
 
+def test_the_gateways_topic_deleted_is_named_and_when_it_is_made_anew_everything_arrives(kafka_rig, cluster):
+    rig = kafka_rig()
+    rig.tap(1, 0.02)
+    r.wait_for("events in the topic", lambda: rig.stream.count() > 3)
+    delete_topic(cluster, rig.names["gateways_topic"])
+    says = f"topic {rig.names['gateways_topic']} is missing; tillstream-bridge topics --create makes it"
+
+    def reason():
+        return {row["partition"]: row.get("lost_reason", "") for row in rig.bridge.status()["partitions"] if not row["owned"]}.get(rig.partition, "")
+
+    r.wait_for("the reason", lambda: says in reason(), 60)
+    # Once: what is taken and cannot be written to would be healthy for a moment, again and again.
+    assert reason().count(says) == 1, reason()
+    lost = rig.bridge.metric("tillstream_bridge_partitions_lost_total")
+    status, text = r.get(rig.bridge.admin_port, "/healthz")[:2]
+    assert status == 503 and says in text, text
+    r.time.sleep(12)
+    assert says in reason() and rig.bridge.metric("tillstream_bridge_partitions_lost_total") == lost
+    k.create_topics(rig.bridge.config)
+    rig.settle(120)
+
+
+def test_topics_that_cannot_all_be_made_are_told_apart_and_the_next_run_goes_on(cluster, make_rig, tmp_path):
+    rig = k.rig_on(cluster, make_rig, tmp_path)
+    kafka = rig.bridge.tables["stream.kafka"]
+    kafka.update({name: f"{topic}.again" for name, topic in rig.names.items()})
+    # A name that Kafka takes for another topic's: it tells points and underlines not apart.
+    good, kafka["progress_topic"] = kafka["progress_topic"], kafka["events_topic"].replace(".", "_")
+    create = ["topics", "--create", "--config", rig.bridge.config, "--replication", 1, "--partitions", k.PROGRESS_PARTITIONS]
+    rig.bridge.config.write_text(r.toml(rig.bridge.tables))
+    status, out, err = k.tillstream_bridge(*create)
+    assert status == 1 and [line.split()[1] for line in out.splitlines()] == [f"{kafka['events_topic']}:", f"{kafka['gateways_topic']}:"], out + err
+    assert f"creating topic {kafka['progress_topic']}: TOPIC_EXCEPTION" in err, err
+    assert f"not made: {kafka['progress_topic']}, {kafka['dead_letter_topic']}; the same command goes on from here" in err, err
+    kafka["progress_topic"] = good
+    rig.bridge.config.write_text(r.toml(rig.bridge.tables))
+    status, out, err = k.tillstream_bridge(*create)
+    assert status == 0 and "the topics are fine" in out, out + err
+    assert [line.split(":")[1].split(",")[0] for line in out.splitlines()[:4]] == [" is there and left as it is"] * 2 + [" made"] * 2, out
+
+
 def test_topics_made_by_several_at_the_same_moment_are_made_by_all_of_them(cluster, make_rig, tmp_path):
     rig = k.rig_on(cluster, make_rig, tmp_path)
     for round_ in range(3):

@@ -124,13 +124,18 @@ std::expected<Handle, std::string> make_client(rd_kafka_type_t type, Conf conf) 
   return client;
 }
 
-std::vector<Topic> learn_topics(rd_kafka_t* client, const std::vector<std::string>& names, Milliseconds limit) {
-  std::vector<Topic> topics;
-  topics.reserve(names.size());
-  for (const std::string& name : names) topics.emplace_back(rd_kafka_topic_new(client, name.c_str(), nullptr));
+KnownTopics learn_topics(rd_kafka_t* client, const std::vector<std::string>& names, Milliseconds limit) {
+  KnownTopics topics;
+  topics.handles.reserve(names.size());
+  for (const std::string& name : names) topics.handles.emplace_back(rd_kafka_topic_new(client, name.c_str(), nullptr));
   const struct rd_kafka_metadata* metadata = nullptr;
   rd_kafka_metadata(client, 0, nullptr, &metadata, whole_ms(limit));
-  if (metadata != nullptr) rd_kafka_metadata_destroy(metadata);
+  if (metadata == nullptr) return topics;
+  for (int i = 0; i < metadata->topic_cnt; ++i) {
+    const struct rd_kafka_metadata_topic& topic = metadata->topics[i];
+    if (topic.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) topics.missing.emplace_back(topic.topic);
+  }
+  rd_kafka_metadata_destroy(metadata);
   return topics;
 }
 

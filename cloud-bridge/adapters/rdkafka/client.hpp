@@ -65,8 +65,11 @@ void listen(rd_kafka_conf_t* conf, Line& line);
 [[nodiscard]] std::expected<Handle, std::string> make_client(rd_kafka_type_t type, Conf conf);
 // Asks where the topics' partitions are. A producer that has to find out when it is given its first records waits about
 // a second for it. The answer is known as long as the handles are held; one that does not come is no failure.
-[[nodiscard]] std::vector<Topic> learn_topics(rd_kafka_t* client, const std::vector<std::string>& names,
-                                              Milliseconds limit);
+struct KnownTopics {
+  std::vector<Topic> handles;
+  std::vector<std::string> missing;  // the brokers say so
+};
+[[nodiscard]] KnownTopics learn_topics(rd_kafka_t* client, const std::vector<std::string>& names, Milliseconds limit);
 // A list of one.
 [[nodiscard]] Partitions one_partition(const std::string& topic, std::int32_t partition, std::int64_t offset);
 

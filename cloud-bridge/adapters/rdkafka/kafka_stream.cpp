@@ -390,7 +390,7 @@ stream::Status KafkaStream::status() const {
     const TenureStatus tenure = one.tenure->status();
     share.reason = one.owned ? loop_->silence : tenure.last_error;
     if (share.reason.empty()) share.reason = "being taken";
-    if (!loop_->cause.empty()) share.reason += "; " + loop_->cause;
+    if (!share.reason.contains(loop_->cause)) share.reason += "; " + loop_->cause;
     // To be taken, and nothing has gone wrong yet, is no error.
     const auto at = std::max(one.owned ? loop_->silent_at : tenure.last_error_at, loop_->cause_at);
     if (!at) continue;

@@ -148,6 +148,7 @@ Ended Producer::initialise(Milliseconds limit, const std::function<bool()>& stop
   const Topics& topics = settings_.topics;
   known_ = learn_topics(client_.get(), {topics.events, topics.gateways, topics.progress, topics.dead_letters},
                         initialise_slice);
+  if (!known_.missing.empty()) return {.reason = stream::tell_missing(known_.missing.front())};
   // Whatever shook before has nothing to do with a transaction.
   line_.take_shaken();
   return {.ending = Ending::done};

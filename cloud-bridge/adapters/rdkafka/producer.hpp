@@ -60,7 +60,8 @@ class Producer {
  public:
   static std::expected<std::unique_ptr<Producer>, std::string> make(const ProducerSettings& settings);
 
-  // Takes the id: aborts what its last user left open, and fences that user.
+  // Takes the id: aborts what its last user left open, and fences that user. Uncertain, too, where a topic is missing:
+  // the first transaction would fail at its limit, and say only that.
   [[nodiscard]] Ended initialise(Milliseconds limit, const std::function<bool()>& stop);
   // One whole transaction, within the transaction's limit.
   [[nodiscard]] Ended commit(const stream::Transaction& transaction);
@@ -75,8 +76,8 @@ class Producer {
 
   ProducerSettings settings_;
   Line line_;
-  Handle client_;             // behind line_: its threads write there
-  std::vector<Topic> known_;  // held, so that what is known of them stays known
+  Handle client_;      // behind line_: its threads write there
+  KnownTopics known_;  // held, so that what is known of them stays known
 };
 
 }  // namespace kafka
