@@ -46,9 +46,20 @@ bool is_gateway_id(const std::string& id) {
          id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
 }
 
+// It goes into the stream as it stands.
+bool is_reason(const std::string& word) {
+  return !word.empty() && word.size() <= kReasonBytesMax &&
+         word.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string::npos;
+}
+
+bool is_whole(const v1::Lost& lost) {
+  const bool range = lost.last_seq() == 0 || lost.last_seq() >= lost.first_seq();
+  return is_reason(lost.reason()) && lost.first_seq() >= 1 && is_number(lost.first_seq()) && range &&
+         is_number(lost.last_seq());
+}
+
 bool is_whole(const v1::Hello& hello) {
-  const bool lost = !hello.has_lost() || (is_text(hello.lost().reason()) && is_number(hello.lost().first_seq()) &&
-                                          is_number(hello.lost().last_seq()));
+  const bool lost = !hello.has_lost() || is_whole(hello.lost());
   return is_id(hello.epoch()) && is_id(hello.run()) && is_digest(hello.acked_digest()) &&
          is_number(hello.acked_seq()) && is_number(hello.next_seq()) &&
          (!hello.has_supersedes() || is_place(hello.supersedes())) && lost && is_text(hello.versions().program());

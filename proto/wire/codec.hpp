@@ -21,6 +21,7 @@ inline constexpr std::size_t kRunsMax = 16;                 // of one Progress
 inline constexpr std::size_t kSwitchesMax = 16;             // of one Progress
 inline constexpr std::size_t kAmountsMax = 200;             // of one Heartbeat: more currencies than there are
 inline constexpr std::size_t kTextBytesMax = 256;           // of any text
+inline constexpr std::size_t kReasonBytesMax = 64;          // of a Lost's reason: a to z and _
 // Beyond it no seq or index is believed, so that sums cannot overflow.
 inline constexpr std::uint64_t kNumberMax = 1ULL << 62U;
 

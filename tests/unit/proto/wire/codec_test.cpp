@@ -247,16 +247,6 @@ TEST_CASE("wire: every field of an Up has its size, and a wrong one is refused")
       },
       [] {
         auto up = a_hello();
-        up.mutable_hello()->mutable_lost()->set_reason(std::string(257, 'r'));
-        return up;
-      },
-      [] {
-        auto up = a_hello();
-        up.mutable_hello()->mutable_lost()->set_last_seq(~0ULL);
-        return up;
-      },
-      [] {
-        auto up = a_hello();
         up.mutable_hello()->mutable_versions()->set_program(std::string(257, 'p'));
         return up;
       },
@@ -291,6 +281,37 @@ TEST_CASE("wire: every field of an Up has its size, and a wrong one is refused")
   CHECK(wire::decode_up(a_hello().SerializeAsString()));
   CHECK(wire::decode_up(a_heartbeat().SerializeAsString()));
   CHECK(wire::decode_up(a_batch({"a"}).SerializeAsString()));
+}
+
+TEST_CASE("wire: a lost range that cannot be, and a reason that is no word, are refused [H-2]") {
+  const auto decoded = [](const std::string& reason, std::uint64_t first, std::uint64_t last) {
+    v1::Up up = a_hello();
+    up.mutable_hello()->mutable_lost()->set_reason(reason);
+    up.mutable_hello()->mutable_lost()->set_first_seq(first);
+    up.mutable_hello()->mutable_lost()->set_last_seq(last);
+    return wire::decode_up(up.SerializeAsString());
+  };
+  // What senders say: a range, one row, and one whose end nobody knows.
+  CHECK(decoded("stream_rolled_back", 41, 44));
+  CHECK(decoded("stream_rolled_back", 1, 1));
+  CHECK(decoded("disk_replaced", 78, 0));
+  CHECK(decoded(std::string(64, 'r'), 1, wire::kNumberMax));
+  for (const auto& [first, last] :
+       {std::pair(5ULL, 2ULL), {0ULL, 7ULL}, {0ULL, 0ULL}, {1ULL, ~0ULL}, {~0ULL, 0ULL}, {~0ULL, ~0ULL}}) {
+    CAPTURE(first);
+    CAPTURE(last);
+    const auto up = decoded("restored_image", first, last);
+    REQUIRE_FALSE(up);
+    CHECK(up.error() == DecodeError::bad_field);
+  }
+  for (const std::string& reason :
+       {std::string(), std::string(65, 'r'), std::string("x\n<b>"), std::string("4111111111111111"),
+        std::string("Restored_image"), std::string("restored image"), std::string("r\0", 2), std::string("\u202e")}) {
+    CAPTURE(reason);
+    const auto up = decoded(reason, 1, 0);
+    REQUIRE_FALSE(up);
+    CHECK(up.error() == DecodeError::bad_field);
+  }
 }
 
 TEST_CASE("wire: every field of a Down has its size, and a wrong one is refused") {
