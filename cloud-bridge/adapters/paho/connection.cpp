@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "cloud-bridge/adapters/paho/nodelay.hpp"
+#include "cloud-bridge/adapters/paho/probe.hpp"
 #include "proto/platform/private_file.hpp"
 
 namespace paho {
@@ -19,6 +20,8 @@ namespace {
 constexpr auto disconnect_timeout = std::chrono::milliseconds(500);
 // How often the waiting thread looks whether it should stop; nothing else depends on it.
 constexpr auto patience = std::chrono::milliseconds(100);
+// What finding out why an attempt has failed may take.
+constexpr auto probe_limit = std::chrono::milliseconds(3'000);
 
 std::string uri_of(const Settings& settings) {
   const bool bare_ipv6 = settings.host.find(':') != std::string::npos && settings.host.front() != '[';
@@ -35,11 +38,6 @@ std::string password_of(const std::string& path) {
 // Without a number of ours Paho takes 100 publishes at a time, and 256 Owner messages are more.
 mqtt::create_options create_options_of(const Settings& settings) {
   return {MQTTVERSION_5, static_cast<int>(settings.publishes_max)};
-}
-
-std::string trimmed(std::string text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  return text;
 }
 
 }  // namespace
@@ -230,8 +228,11 @@ class Connection::Session final : public mqtt::iaction_listener {
     } catch (const mqtt::exception& exception) {
       // MQTT's own reasons come as return codes from 128 on.
       const int code = exception.get_return_code();
-      fail_attempt(settings, code >= 128 ? fmt::format("the broker refuses: {}", mqtt::exception::reason_code_str(code))
-                                         : exception.what());
+      if (code >= 128)
+        return fail_attempt(settings, fmt::format("the broker refuses: {}", mqtt::exception::reason_code_str(code)));
+      leave();
+      const std::string why = why_unreachable(settings, probe_limit, [this] { return has_other_to_do(); });
+      fail_attempt(settings, why.empty() ? exception.what() : why);
     } catch (const std::exception& exception) {
       fail_attempt(settings, exception.what());
     }
@@ -241,7 +242,6 @@ class Connection::Session final : public mqtt::iaction_listener {
     const std::scoped_lock lock(publish_mutex_, mutex_);
     state_ = State::connecting;
     lost_reason_.clear();
-    tls_error_.clear();
     publishes_ = 0;
     ++generation_;
     return settings_;
@@ -278,17 +278,17 @@ class Connection::Session final : public mqtt::iaction_listener {
     push(Online{});
   }
 
-  void fail_attempt(const Settings& settings, std::string reason) noexcept {
+  void fail_attempt(const Settings& settings, std::string_view reason) noexcept {
     leave();
-    std::string detail;
-    {
-      const std::lock_guard lock(mutex_);
-      detail = tls_error_;
-    }
-    push(Offline{fmt::format("{}: {}{}{}", uri_of(settings), reason, detail.empty() ? "" : ": ", detail)});
+    push(Offline{fmt::format("{}: {}", uri_of(settings), reason)});
   }
 
-  mqtt::connect_options options_of(const Settings& settings) {
+  bool has_other_to_do() const {
+    const std::lock_guard lock(mutex_);
+    return stopping_ || task_;
+  }
+
+  static mqtt::connect_options options_of(const Settings& settings) {
     mqtt::connect_options options;
     options.set_mqtt_version(MQTTVERSION_5);
     options.set_clean_start(true);
@@ -304,17 +304,13 @@ class Connection::Session final : public mqtt::iaction_listener {
     return options;
   }
 
-  mqtt::ssl_options tls_of(const Tls& tls) {
+  static mqtt::ssl_options tls_of(const Tls& tls) {
     mqtt::ssl_options options;
     if (!tls.ca.empty()) options.set_trust_store(tls.ca);
     if (!tls.certificate.empty()) options.set_key_store(tls.certificate);
     if (!tls.key.empty()) options.set_private_key(tls.key);
     options.set_enable_server_cert_auth(true);
     options.set_verify(true);
-    options.set_error_handler([this](const std::string& line) {
-      const std::lock_guard lock(mutex_);
-      tls_error_ = trimmed(line);
-    });
     return options;
   }
 
@@ -324,7 +320,6 @@ class Connection::Session final : public mqtt::iaction_listener {
   bool stopping_ = false;
   State state_ = State::idle;
   std::string lost_reason_;
-  std::string tls_error_;
   Settings settings_;
   std::deque<Event> queue_;
   std::size_t messages_waiting_ = 0;

@@ -69,8 +69,8 @@ struct Connection::Callbacks {
   }
 };
 
-Connection::Connection(const ConnectionSettings& settings, std::unique_ptr<TlsContext> tls, uplink::Attempt attempt,
-                       std::function<void(uplink::LinkEvent)> on_event)
+Connection::Connection(const ConnectionSettings& settings, std::unique_ptr<platform::TlsClientContext> tls,
+                       uplink::Attempt attempt, std::function<void(uplink::LinkEvent)> on_event)
     : settings_(settings),
       tls_(std::move(tls)),
       attempt_(attempt),

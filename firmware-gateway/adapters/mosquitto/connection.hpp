@@ -16,8 +16,8 @@
 #include <string>
 #include <vector>
 
-#include "firmware-gateway/adapters/mosquitto/tls_context.hpp"
 #include "firmware-gateway/uplink/link.hpp"
+#include "proto/platform/tls_client_context.hpp"
 
 namespace mqtt {
 
@@ -37,8 +37,8 @@ class Connection {
 
   // `tls` may be null: plain. `on_event` gets Connected, Received and Published, but never Lost: see phase() and
   // reason().
-  Connection(const ConnectionSettings& settings, std::unique_ptr<TlsContext> tls, uplink::Attempt attempt,
-             std::function<void(uplink::LinkEvent)> on_event);
+  Connection(const ConnectionSettings& settings, std::unique_ptr<platform::TlsClientContext> tls,
+             uplink::Attempt attempt, std::function<void(uplink::LinkEvent)> on_event);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection();
@@ -73,7 +73,7 @@ class Connection {
   void on_suback(const std::vector<int>& granted);
 
   ConnectionSettings settings_;
-  std::unique_ptr<TlsContext> tls_;
+  std::unique_ptr<platform::TlsClientContext> tls_;
   uplink::Attempt attempt_;
   std::function<void(uplink::LinkEvent)> on_event_;
   struct ::mosquitto* handle_;

@@ -179,10 +179,13 @@ void MosquittoLink::Worker::try_next_address() {
   if (!attempt_) return;
   if (addresses_.empty()) return end_attempt(last_reason_);
   const BrokerSettings& broker = attempt_settings_;
-  std::unique_ptr<TlsContext> tls;
+  std::unique_ptr<platform::TlsClientContext> tls;
   if (broker.tls) {
-    auto opened =
-        TlsContext::open({.ca = broker.ca, .certificate = broker.certificate, .key = broker.key, .host = broker.host});
+    auto opened = platform::TlsClientContext::open({.ca = broker.ca,
+                                                    .certificate = broker.certificate,
+                                                    .key = broker.key,
+                                                    .host = broker.host,
+                                                    .table = "uplink"});
     if (!opened) return end_attempt(opened.error());
     tls = std::move(*opened);
   }

@@ -134,7 +134,8 @@ TEST_CASE("connection: a broker that is down is an Offline with its address; ask
   const std::uint16_t port = testing::free_port();
   Client bridge(settings_for(port));
   bridge.connection.connect({"up/#"});
-  CHECK(bridge.await<paho::Offline>().reason.find(std::to_string(port)) != std::string::npos);
+  CHECK(bridge.await<paho::Offline>().reason ==
+        "tcp://127.0.0.1:" + std::to_string(port) + ": cannot connect: Connection refused");
   CHECK_FALSE(bridge.connection.publish("down/1", "x"));
   CHECK(bridge.connection.counters().publishes_dropped == 1);
   const testing::Broker broker(port, testing::anonymous);
@@ -203,19 +204,25 @@ TEST_CASE(
   bridge.connection.connect({"up/#"});
   const std::string reason = bridge.await<paho::Offline>().reason;
   CAPTURE(reason);
-  CHECK(reason.find("certificate") != std::string::npos);
+  CHECK(reason.find("the broker's certificate is refused: unable to get local issuer certificate") !=
+        std::string::npos);
   ours.write(folder.file("ca.pem"));
   bridge.connect();
 }
 
-TEST_CASE("connection: a certificate for another host, or an expired one, is refused") {
+TEST_CASE(
+    "connection: a certificate for another host, an expired one and one of tomorrow are refused with the reason") {
   const support::TempFolder folder;
   const testing::Authority authority("ours");
   authority.write(folder.file("ca.pem"));
-  const std::vector<testing::CertificateWish> bad{
-      {.name = "broker", .alternative_name = "DNS:elsewhere.example"},
-      {.name = "broker", .alternative_name = "DNS:localhost", .not_before = -48h, .not_after = -24h}};
-  for (const auto& wish : bad) {
+  const std::vector<std::pair<testing::CertificateWish, std::string>> bad{
+      {{.name = "broker", .alternative_name = "DNS:elsewhere.example"},
+       "hostname mismatch (it does not carry localhost)"},
+      {{.name = "broker", .alternative_name = "DNS:localhost", .not_before = -48h, .not_after = -24h},
+       "certificate has expired"},
+      {{.name = "broker", .alternative_name = "DNS:localhost", .not_before = 24h, .not_after = 48h},
+       "certificate is not yet valid"}};
+  for (const auto& [wish, why] : bad) {
     authority.issue(wish, folder.file("b.pem"), folder.file("b.key"));
     const testing::Broker broker(testing::free_port(), testing::tls_lines(folder.file("b.pem"), folder.file("b.key")));
     auto settings = settings_for(broker.port());
@@ -223,8 +230,73 @@ TEST_CASE("connection: a certificate for another host, or an expired one, is ref
     settings.tls = paho::Tls{.ca = folder.file("ca.pem"), .certificate = "", .key = ""};
     Client bridge(settings);
     bridge.connection.connect({"up/#"});
-    bridge.await<paho::Offline>();
+    CHECK(bridge.await<paho::Offline>().reason ==
+          "ssl://localhost:" + std::to_string(broker.port()) + ": the broker's certificate is refused: " + why);
   }
+}
+
+TEST_CASE("connection: files that cannot be used, and a broker that refuses ours, are told as what they are") {
+  const support::TempFolder folder;
+  const testing::Authority authority("ours");
+  const testing::Authority stranger("a stranger");
+  const std::string ca = folder.file("ca.pem");
+  const std::string junk = folder.file("junk.pem");
+  const std::string mine = folder.file("mine.pem");
+  const std::string key = folder.file("mine.key");
+  const std::string other_key = folder.file("other.key");
+  authority.write(ca);
+  testing::write_file(junk, "junk");
+  authority.issue({.name = "bridge", .alternative_name = {}}, folder.file("other.pem"), other_key);
+  authority.issue({.name = "localhost", .alternative_name = "DNS:localhost"}, folder.file("b.pem"),
+                  folder.file("b.key"));
+  const testing::Broker broker(testing::free_port(), testing::tls_lines(folder.file("b.pem"), folder.file("b.key")) +
+                                                         "cafile " + ca + "\nrequire_certificate true\n");
+  auto settings = settings_for(broker.port());
+  settings.host = "localhost";
+  Client bridge(settings);
+  const auto offline = [&](const paho::Tls& tls) {
+    settings.tls = tls;
+    bridge.connection.configure(settings);
+    bridge.connection.connect({"up/#"});
+    return bridge.await<paho::Offline>().reason;
+  };
+  const auto says = [](const std::string& reason, const std::string& part) {
+    CAPTURE(reason);
+    CHECK(reason.find(part) != std::string::npos);
+  };
+  authority.issue({.name = "bridge", .alternative_name = {}}, mine, key);
+  says(offline({.ca = junk, .certificate = mine, .key = key}), "broker.ca " + junk + ": no certificate");
+  says(offline({.ca = ca, .certificate = mine, .key = other_key}), "broker.key " + other_key + ": key values mismatch");
+  says(offline({.ca = ca, .certificate = {}, .key = {}}), "the broker refuses our side of TLS: ");
+  stranger.issue({.name = "bridge", .alternative_name = {}}, mine, key);
+  says(offline({.ca = ca, .certificate = mine, .key = key}), "the broker refuses our side of TLS: ");
+  authority.issue({.name = "bridge", .alternative_name = {}, .not_before = -48h, .not_after = -24h}, mine, key);
+  says(offline({.ca = ca, .certificate = mine, .key = key}), "certificate expired");
+  // What went wrong before is told no more.
+  authority.issue({.name = "bridge", .alternative_name = {}}, mine, key);
+  settings.tls = paho::Tls{.ca = ca, .certificate = mine, .key = key};
+  bridge.connection.configure(settings);
+  bridge.connect();
+}
+
+TEST_CASE("connection: a peer that speaks no TLS, and one that says nothing, are told as what they are") {
+  const testing::Broker plain(testing::free_port(), testing::anonymous);
+  const support::TempFolder folder;
+  const testing::Authority authority("ours");
+  authority.write(folder.file("ca.pem"));
+  auto settings = settings_for(plain.port());
+  settings.tls = paho::Tls{.ca = folder.file("ca.pem"), .certificate = {}, .key = {}};
+  Client bridge(settings);
+  bridge.connection.connect({"up/#"});
+  CHECK(bridge.await<paho::Offline>().reason.find("TLS handshake: ") != std::string::npos);
+  const testing::RawPeer silent([](int, const std::atomic<bool>& stopping) {
+    static_cast<void>(testing::wait_until([&] { return stopping.load(); }, 30s));
+  });
+  settings.port = silent.port();
+  settings.connect_timeout = 2s;
+  Client patient(settings);
+  patient.connection.connect({"up/#"});
+  CHECK(patient.await<paho::Offline>().reason.find("no TLS handshake within 3000 ms") != std::string::npos);
 }
 
 TEST_CASE("connection: a refused login, or a password that cannot be read, is an Offline that says so") {
