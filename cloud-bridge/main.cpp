@@ -32,6 +32,7 @@ void leave_at_last(int status) {
 
 int run(const app::Arguments& arguments, const config::Config& config) {
   app::configure_log(config);
+  for (const std::string& warning : config.warnings) platform::log::warn("{}", warning);
   if (const std::string problem = platform::harden_process(); !problem.empty()) platform::log::warn("{}", problem);
   app::Process process(config, arguments.config);
   if (const auto started = process.start(); !started) {
@@ -48,7 +49,7 @@ int dispatch(const app::Arguments& arguments, const config::Config& config) {
     case app::Command::run:
       return run(arguments, config);
     case app::Command::check:
-      return app::check();
+      return app::check(config);
     case app::Command::tail:
       return app::tail(arguments, config);
     case app::Command::status:

@@ -62,7 +62,8 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
 
 }  // namespace
 
-int check() {
+int check(const config::Config& config) {
+  for (const std::string& warning : config.warnings) fmt::print(stderr, "warning: {}\n", warning);
   fmt::print("the configuration is fine\n");
   return exit_done;
 }

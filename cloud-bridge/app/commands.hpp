@@ -10,7 +10,7 @@
 namespace app {
 
 // The configuration has been read, and was fine.
-[[nodiscard]] int check();
+[[nodiscard]] int check(const config::Config& config);
 [[nodiscard]] int tail(const Arguments& arguments, const config::Config& config);
 // Prints the running bridge's status; exit_failed when it cannot be reached or is not healthy.
 [[nodiscard]] int print_status(const config::Config& config);

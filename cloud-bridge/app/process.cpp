@@ -233,13 +233,14 @@ void Process::beat() {
   });
 }
 
-// What can change while running does; what cannot is named.
+// What can change while running does; what cannot is named. All files have been proved before anything changes.
 void Process::reload() {
   auto fresh = config::load(config_path_, find_property_problems);
   if (!fresh) {
     for (const auto& error : fresh.error()) platform::log::error("{}", error.text());
     return platform::log::error("the configuration is refused; the old one stays");
   }
+  for (const std::string& warning : fresh->warnings) platform::log::warn("{}", warning);
   if (auto token = read_token(fresh->admin.token_file)) {
     admin_->set_token(*token);
   } else {

@@ -12,8 +12,10 @@
 
 #include "proto/handoff/topics.hpp"
 #include "proto/platform/admin_access.hpp"
+#include "proto/platform/certificates.hpp"
 #include "proto/platform/listen_address.hpp"
 #include "proto/platform/private_file.hpp"
+#include "proto/platform/tls_settings.hpp"
 
 namespace config {
 
@@ -25,7 +27,6 @@ using std::chrono::milliseconds;
 using namespace std::chrono_literals;
 
 constexpr std::uint64_t mib = 1024 * 1024;
-constexpr std::size_t token_length_min = 16;
 
 std::optional<std::string> check_bridge_id(std::string_view id) {
   if (handoff::gateway_id_allowed(id)) return std::nullopt;
@@ -245,6 +246,8 @@ Admin read_admin(SettingsTable table) {
   admin.commit_stalled_after = table.duration("commit_stalled_after", "10s", 1s, 1h);
   admin.readers_max = static_cast<std::uint64_t>(table.integer("readers_max", 64, {1, 4096}));
   const auto listen = platform::parse_listen_address(admin.listen);
+  if (admin.tls && admin.tls->certificate.empty() && admin.tls->key.empty())
+    table.table("tls").error("certificate", "is missing; needed: certificate and key");
   if (!listen) {
     table.error("listen", listen.error());
     return admin;
@@ -278,27 +281,11 @@ void check_together(const Config& config, SettingsTable root) {
   }
 }
 
-// A file that is named must be there, and readable for us.
-void check_file(SettingsTable table, std::string_view key, const std::string& path) {
-  if (path.empty() || std::ifstream(path).good()) return;
-  table.error(key, fmt::format("is \"{}\", which cannot be read; needed: a file that this user may read", path));
-}
-
-// The same of a key: for us alone.
-void check_private_file(SettingsTable table, std::string_view key, const std::string& path) {
-  if (path.empty()) return;
-  if (auto problem = platform::private_file_problem(path)) return table.error(key, std::move(*problem));
-  check_file(std::move(table), key, path);
-}
-
-// The same of a password or a token, which is the file's first line.
+// A password or a token, which is the file's first line.
 void check_secret_file(SettingsTable table, std::string_view key, const std::string& path, std::size_t length_min) {
-  check_private_file(table, key, path);
-  if (path.empty() || !std::filesystem::is_regular_file(path) || !std::ifstream(path).good()) return;
-  const std::size_t length = platform::read_secret(path).value_or("").size();
-  if (length >= length_min) return;
-  table.error(
-      key, fmt::format("is \"{}\", whose first line has {} characters; needed: at least {}", path, length, length_min));
+  if (path.empty()) return;
+  if (auto secret = platform::read_private_secret(path, length_min); !secret)
+    table.error(key, std::move(secret.error()));
 }
 
 void check_properties_of_library(const Config& config, SettingsTable kafka, const PropertyCheck& check) {
@@ -311,37 +298,58 @@ void check_properties_of_library(const Config& config, SettingsTable kafka, cons
   }
 }
 
+// What is there already is a database, or nothing yet.
+bool may_be_database(const std::string& path) {
+  constexpr std::string_view magic("SQLite format 3\0", 16);
+  std::array<char, magic.size()> head{};
+  std::ifstream file(path, std::ios::binary);
+  file.read(head.data(), head.size());
+  return file.gcount() == 0 || std::string_view(head.data(), static_cast<std::size_t>(file.gcount())) == magic;
+}
+
 // A file that the bridge makes itself: its folder must be there.
-void check_folder_of(SettingsTable table, std::string_view key, const std::string& path) {
+void check_database(SettingsTable table, std::string_view key, const std::string& path) {
+  if (path == ":memory:" || path.starts_with("file:"))
+    return table.error(key, fmt::format("is \"{}\", which SQLite takes for more than a file's name; needed: a file "
+                                        "(./{} is one of that name)",
+                                        path, path));
   std::error_code failed;
   const std::filesystem::path folder = std::filesystem::absolute(path, failed).parent_path();
   const bool is_other = std::filesystem::exists(path, failed) && !std::filesystem::is_regular_file(path, failed);
   if (is_other)
     return table.error(key,
                        fmt::format("is \"{}\", which is no regular file; needed: a file of the bridge's own", path));
+  if (!may_be_database(path))
+    return table.error(key, fmt::format("is \"{}\", which holds something else than an SQLite database; needed: a file "
+                                        "of the bridge's own",
+                                        path));
   if (!failed && std::filesystem::is_directory(folder, failed)) return;
   table.error(key, fmt::format("is \"{}\", and {} is no folder; needed: a file in a folder that is there", path,
                                folder.string()));
 }
 
-void check_tls_files(const SettingsTable& table, const std::optional<Tls>& tls) {
+void check_tls_files(SettingsTable table, const std::optional<Tls>& tls, std::vector<std::string>& warnings) {
   if (!tls) return;
-  check_file(table, "ca", tls->ca);
-  check_file(table, "certificate", tls->certificate);
-  check_private_file(table, "key", tls->key);
+  platform::check_authorities(table, "ca", tls->ca);
+  if (!tls->certificate.empty() && !tls->key.empty())
+    platform::check_credentials(table, "certificate", tls->certificate, tls->key, warnings);
 }
 
-void check_files(const Config& config, SettingsTable root) {
-  if (config.stream_kind == "sqlite") check_folder_of(root.table("stream").table("sqlite"), "path", config.sqlite.path);
-  check_tls_files(root.table("broker"), config.broker.tls);
+void check_files(Config& config, SettingsTable root) {
+  if (config.stream_kind == "sqlite") check_database(root.table("stream").table("sqlite"), "path", config.sqlite.path);
+  check_tls_files(root.table("broker"), config.broker.tls, config.warnings);
   check_secret_file(root.table("broker"), "password_file", config.broker.password_file, 1);
   if (const auto& registry = config.kafka.registry) {
-    const SettingsTable table = root.table("stream").table("kafka").table("registry");
-    check_file(table, "ca", registry->ca);
+    SettingsTable table = root.table("stream").table("kafka").table("registry");
+    platform::check_authorities(table, "ca", registry->ca);
     check_secret_file(table, "password_file", registry->password_file, 1);
   }
-  if (config.admin.tls) check_tls_files(root.table("admin").table("tls"), config.admin.tls);
-  check_secret_file(root.table("admin"), "token_file", config.admin.token_file, token_length_min);
+  for (const auto& [name, value] : config.kafka.properties) {
+    if (config.stream_kind != "kafka" || name != "ssl.certificate.location") continue;
+    if (auto warning = platform::validity_warning(value)) config.warnings.push_back(*std::move(warning));
+  }
+  if (config.admin.tls) check_tls_files(root.table("admin").table("tls"), config.admin.tls, config.warnings);
+  check_secret_file(root.table("admin"), "token_file", config.admin.token_file, platform::admin_token_length_min);
 }
 
 // Without a check the text alone is judged.

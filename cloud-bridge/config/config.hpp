@@ -101,6 +101,7 @@ struct Config {
   Limits limits;
   Admin admin;
   Log log;
+  std::vector<std::string> warnings;  // of what is allowed, and may fail all the same: a certificate that has expired
 };
 
 // "mqtts://broker.example:8883": mqtt:// has port 1883 unless said, mqtts:// 8883. The error says what is wrong.

@@ -12,11 +12,11 @@
 #include "firmware-gateway/adapters/net/terminal_routes.hpp"
 #include "firmware-gateway/app/program.hpp"
 #include "firmware-gateway/app/salvage_notices.hpp"
-#include "firmware-gateway/config/credentials.hpp"
 #include "firmware-gateway/terminal/framed.hpp"
 #include "firmware-gateway/terminal/iso8583/host/dialogue.hpp"
 #include "proto/base/timestamp.hpp"
 #include "proto/handoff/topics.hpp"
+#include "proto/platform/certificates.hpp"
 #include "proto/platform/log.hpp"
 #include "proto/platform/system.hpp"
 
@@ -344,7 +344,7 @@ void Shell::tick() {
 
 void Shell::read_certificate() {
   const std::string& certificate = config_.uplink.certificate;
-  gateway_.on_certificate(certificate.empty() ? std::nullopt : config::days_left(certificate));
+  gateway_.on_certificate(certificate.empty() ? std::nullopt : platform::days_left(certificate));
 }
 
 void Shell::wake() {

@@ -6,14 +6,17 @@
 #include <filesystem>
 
 #include "firmware-gateway/config/broker_url.hpp"
-#include "firmware-gateway/config/credentials.hpp"
 #include "firmware-gateway/config/tables.hpp"
 #include "firmware-gateway/redact/scan.hpp"
 #include "proto/base/currency.hpp"
 #include "proto/base/token_key.hpp"
 #include "proto/handoff/topics.hpp"
+#include "proto/platform/admin_access.hpp"
+#include "proto/platform/certificates.hpp"
 #include "proto/platform/listen_address.hpp"
 #include "proto/platform/locked_memory.hpp"
+#include "proto/platform/private_file.hpp"
+#include "proto/platform/tls_settings.hpp"
 
 namespace config {
 
@@ -25,7 +28,6 @@ using platform::SettingsTable;
 constexpr std::uint64_t KiB = 1'024;
 constexpr std::uint64_t MiB = 1'024 * KiB;
 constexpr std::uint64_t GiB = 1'024 * MiB;
-constexpr std::size_t token_bytes_max = 4'096;
 constexpr std::size_t text_max = 64;
 
 constexpr const char* card_data_refused =
@@ -321,25 +323,22 @@ class Reader {
       table.error(uplink.key.empty() ? "certificate" : "key",
                   "is given without the other; needed: certificate and key, or neither");
     } else if (!uplink.certificate.empty()) {
-      check_credentials(table, "certificate", uplink.certificate, uplink.key);
-      warn_of_expiry(uplink.certificate, warnings_);
-      const auto name = common_name(uplink.certificate);
+      platform::check_credentials(table, "certificate", uplink.certificate, uplink.key, warnings_);
+      const auto name = platform::common_name(uplink.certificate);
       if (name && *name != config.gateway_id) {
         table.error("certificate", fmt::format(R"({}: its common name is "{}"; needed: gateway.id ("{}"))",
                                                uplink.certificate, *name, config.gateway_id));
       }
     }
-    if (!uplink.ca.empty()) {
-      if (const auto problem = check_certificates(uplink.ca)) table.error("ca", *problem);
-    }
+    platform::check_authorities(table, "ca", uplink.ca);
     if (!uplink.tls && !(uplink.ca.empty() && uplink.certificate.empty())) {
       table.error("broker", "is mqtt://, but ca or certificate is given; needed: mqtts://, or neither of them");
     }
     if (!uplink.password_file.empty()) {
       if (uplink.username.empty()) table.error("password_file", "is given without username");
-      if (const auto password = read_private_file(uplink.password_file, token_bytes_max); !password) {
+      // Read anew at each connect.
+      if (const auto password = platform::read_private_secret(uplink.password_file, 1); !password)
         table.error("password_file", password.error());
-      }
     }
   }
 
@@ -348,10 +347,8 @@ class Reader {
     admin.unhealthy_after = table.duration("unhealthy_after", "15min", 1s, 24h * 365);
     const std::string file = table.text("token_file", "");
     if (!file.empty()) {
-      auto token = read_private_file(file, token_bytes_max);
+      auto token = platform::read_private_secret(file, platform::admin_token_length_min);
       if (!token) return table.error("token_file", token.error());
-      while (token->ends_with('\n') || token->ends_with('\r')) token->pop_back();
-      if (token->size() < 16) return table.error("token_file", fmt::format("{}: has less than 16 characters", file));
       admin.token = std::move(*token);
     }
     const auto address = platform::parse_listen_address(admin.listen.address);

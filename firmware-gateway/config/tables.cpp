@@ -3,17 +3,14 @@
 #include <fmt/format.h>
 #include <sys/un.h>
 
-#include "firmware-gateway/config/credentials.hpp"
 #include "firmware-gateway/redact/scan.hpp"
-#include "proto/platform/private_file.hpp"
+#include "proto/platform/tls_settings.hpp"
 
 namespace config {
 
 using platform::SettingsTable;
 
 namespace {
-
-constexpr int certificate_warning_days = 30;
 
 void mask(std::string& text) {
   redact::mask_card_data(text, [](std::string_view /*found*/) { return std::string("[card data]"); });
@@ -27,30 +24,10 @@ std::optional<Tls> read_tls(SettingsTable& parent, std::vector<std::string>& war
   Tls tls{.certificate = table.required_text("certificate"),
           .key = table.required_text("key"),
           .client_ca = table.text("client_ca", "")};
-  if (!tls.certificate.empty() && !tls.key.empty()) {
-    check_credentials(table, "", tls.certificate, tls.key);
-    warn_of_expiry(tls.certificate, warnings);
-  }
-  if (!tls.client_ca.empty()) {
-    if (const auto problem = check_certificates(tls.client_ca)) table.error("client_ca", *problem);
-  }
+  if (!tls.certificate.empty() && !tls.key.empty())
+    platform::check_credentials(table, "", tls.certificate, tls.key, warnings);
+  platform::check_authorities(table, "client_ca", tls.client_ca);
   return tls;
-}
-
-void check_credentials(SettingsTable& table, std::string_view pair_at, const std::string& certificate,
-                       const std::string& key) {
-  if (const auto open = platform::private_file_problem(key)) {
-    table.error("key", *open);
-  } else if (const auto problem = check_pair(certificate, key)) {
-    table.error(pair_at, *problem);
-  }
-}
-
-void warn_of_expiry(const std::string& certificate, std::vector<std::string>& warnings) {
-  const auto days = days_left(certificate);
-  if (!days || *days >= certificate_warning_days) return;
-  warnings.push_back(*days < 0 ? fmt::format("{}: the certificate has expired", certificate)
-                               : fmt::format("{}: the certificate expires in {} days", certificate, *days));
 }
 
 Log read_log(SettingsTable table) {

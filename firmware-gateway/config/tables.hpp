@@ -47,11 +47,6 @@ struct Log {
 [[nodiscard]] std::optional<Tls> read_tls(platform::SettingsTable& parent, std::vector<std::string>& warnings);
 [[nodiscard]] Log read_log(platform::SettingsTable table);
 
-// Whoever reads the key can be this machine. A pair that does not fit is noted at `pair_at`.
-void check_credentials(platform::SettingsTable& table, std::string_view pair_at, const std::string& certificate,
-                       const std::string& key);
-void warn_of_expiry(const std::string& certificate, std::vector<std::string>& warnings);
-
 // Why this is no path of a unix socket; nothing when it is, or is empty.
 [[nodiscard]] std::optional<std::string> socket_path_problem(std::string_view path);
 

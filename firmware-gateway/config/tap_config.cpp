@@ -6,9 +6,9 @@
 #include <charconv>
 #include <utility>
 
-#include "firmware-gateway/config/credentials.hpp"
 #include "proto/handoff/topics.hpp"
 #include "proto/platform/listen_address.hpp"
+#include "proto/platform/tls_settings.hpp"
 
 namespace config {
 namespace {
@@ -119,15 +119,12 @@ class Reader {
   [[nodiscard]] TapLine::HostTls read_host_tls(SettingsTable table) {
     TapLine::HostTls tls{
         .ca = table.text("ca", ""), .certificate = table.text("certificate", ""), .key = table.text("key", "")};
-    if (!tls.ca.empty()) {
-      if (const auto problem = check_certificates(tls.ca)) table.error("ca", *problem);
-    }
+    platform::check_authorities(table, "ca", tls.ca);
     if (tls.certificate.empty() != tls.key.empty()) {
       table.error(tls.key.empty() ? "certificate" : "key",
                   "is given without the other; needed: certificate and key, or neither");
     } else if (!tls.certificate.empty()) {
-      check_credentials(table, "certificate", tls.certificate, tls.key);
-      warn_of_expiry(tls.certificate, warnings_);
+      platform::check_credentials(table, "certificate", tls.certificate, tls.key, warnings_);
     }
     return tls;
   }

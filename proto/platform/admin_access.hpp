@@ -3,6 +3,7 @@
 // On loopback: whoever is on the machine, unless a token is set. Off loopback: only over TLS and only with the token.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,9 @@
 #include "proto/platform/listen_address.hpp"
 
 namespace platform {
+
+// Characters of a token that is worth asking for.
+inline constexpr std::size_t admin_token_length_min = 16;
 
 struct AdminExposure {
   ListenAddress listen = {};

@@ -110,6 +110,14 @@ class Program(Process):
     def metric(self, name):
         return metric(self.admin_port, name)
 
+    def reload(self):
+        """SIGHUP; returns what the program logged about it."""
+        before = len(self.log())
+        self.signal(signal.SIGHUP)
+        said = ("configuration and certificates read again", "the old one stays")
+        wait_for("SIGHUP heard", lambda: any(word in self.log()[before:] for word in said))
+        return self.log()[before:]
+
 
 class Gateway(Program):
     def __init__(self, folder, broker_port, gateway_id="shop-0001", name=None, state_dir=None, overrides=None):
@@ -130,14 +138,6 @@ class Gateway(Program):
 
     def write(self):
         self.config.write_text(toml(self.tables))
-
-    def reload(self):
-        """SIGHUP; returns what the gateway logged about it."""
-        before = len(self.log())
-        self.signal(signal.SIGHUP)
-        said = ("configuration and certificates read again", "the old one stays")
-        wait_for("SIGHUP heard", lambda: any(word in self.log()[before:] for word in said))
-        return self.log()[before:]
 
     def submit(self, event, seconds=10):
         status, body = get(self.http_port, "/v1/events", seconds, "POST", json.dumps(event),

@@ -207,6 +207,101 @@ def test_a_key_a_password_and_a_token_that_others_may_read_are_78(tmp_path, prog
     assert subprocess.run([r.BIN / program, "check", "--config", process.config], timeout=30, cwd=tmp_path).returncode == 0
 
 
+class Authority:
+    """An authority, and what it signs: NAME.pem and NAME.key in its folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.openssl("req", "-x509", *self.NEW_KEY, "-subj", "/CN=ours", "-keyout", "ca.key", "-out", "ca.pem")
+
+    NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+
+    def openssl(self, *words):
+        subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=self.folder)
+
+    def issue(self, name, days=60):
+        """A negative number of days: it has expired."""
+        self.openssl("req", *self.NEW_KEY, "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost", "-keyout", f"{name}.key",
+                     "-out", f"{name}.csr")
+        self.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", str(days), "-copy_extensions", "copy",
+                     "-out", f"{name}.pem")
+
+
+def test_a_bad_sighup_leaves_the_bridge_on_its_broker_and_names_the_file(tmp_path):
+    authority = Authority(tmp_path)
+    for name in ("broker", "bridge", "other"):
+        authority.issue(name)
+    authority.issue("expired", -1)
+    files = {name: str(tmp_path / f"{name}.pem") for name in ("ca", "broker", "bridge")}
+    port = r.free_port()
+    broker = r.Broker(tmp_path, r.free_port(), f"listener {port} 127.0.0.1\ncafile {files['ca']}\ncertfile {files['broker']}\n"
+                      f"keyfile {tmp_path}/broker.key\nrequire_certificate true\nuser root")
+    for name in ("ca.pem", "bridge.pem", "bridge.key"):
+        (tmp_path / f"my-{name}").write_bytes((tmp_path / name).read_bytes())
+        (tmp_path / f"my-{name}").chmod(0o600)
+    mine = {"ca": "my-ca.pem", "certificate": "my-bridge.pem", "key": "my-bridge.key"}
+    bridge = r.Bridge(tmp_path, broker.port, overrides={
+        "broker": {"url": f"mqtts://localhost:{port}", **{key: str(tmp_path / name) for key, name in mine.items()}}})
+    lines = bridge.config.read_text().splitlines()
+    line_of = {key: next(n for n, line in enumerate(lines, 1) if line.startswith(f"{key} = ")) for key in mine}
+
+    def connected():
+        return bridge.status()["broker"]["connected"]
+
+    def check():
+        done = subprocess.run([r.BIN / "tillstream-bridge", "check", "--config", bridge.config], capture_output=True, text=True, timeout=30)
+        return done.returncode, done.stderr
+
+    try:
+        broker.start()
+        r.wait_for("broker", lambda: r.accepts(port))
+        bridge.start()
+        r.wait_for("bridge", bridge.ready)
+        r.wait_for("connected", connected)
+        assert check() == (0, "")
+        for key, put, at, why in (("key", "other.key", "certificate", "do not belong together; needed: the key"),
+                                  ("ca", None, "ca", "holds no certificate in PEM; needed: "),
+                                  ("ca", "ca.key", "ca", "holds no certificate in PEM; needed: "),
+                                  ("certificate", None, "certificate", "holds no certificate in PEM; needed: "),
+                                  ("key", None, "certificate", "holds no private key that can be read; needed: ")):
+            file = tmp_path / mine[key]
+            before = file.read_bytes()
+            file.write_bytes((tmp_path / put).read_bytes() if put else b"junk\n")
+            said = bridge.reload()
+            refusal = f"{bridge.config}:{line_of[at]}: broker.{at}: "
+            assert refusal in said and why in said and "the old one stays" in said and "read again" not in said, said
+            status, told = check()
+            assert status == 78 and refusal in told and why in told, told
+            assert connected() and "no connection to the broker" not in bridge.log()
+            file.write_bytes(before)
+        for name in ("pem", "key"):
+            (tmp_path / f"my-bridge.{name}").write_bytes((tmp_path / f"expired.{name}").read_bytes())
+        warning = f"{tmp_path}/my-bridge.pem: the certificate has expired"
+        assert check() == (0, f"warning: {warning}\n")
+        said = bridge.reload()
+        assert f"warn  {warning}" in said and "read again" in said, said
+        r.wait_for("the reason", lambda: "certificate expired" in (bridge.status()["broker"].get("last_error") or ""))
+        for name in ("pem", "key"):
+            (tmp_path / f"my-bridge.{name}").write_bytes((tmp_path / f"bridge.{name}").read_bytes())
+        bridge.reload()
+        r.wait_for("connected again", connected)
+    finally:
+        bridge.kill9()
+        broker.kill9()
+        print(bridge.log()[-4000:])
+
+
+@pytest.mark.parametrize("path, why", [
+    (":memory:", "which SQLite takes for more than a file's name"), ("file:x?mode=memory", "which SQLite takes for more than a file's name"),
+    ("bridge.toml", "which holds something else than an SQLite database")])
+def test_a_stream_that_is_no_file_of_its_own_is_78(tmp_path, path, why):
+    bridge = r.Bridge(tmp_path, 1, overrides={"stream.sqlite": {"path": path}})
+    for verb in ("check", "run", "tail"):
+        done = subprocess.run([r.BIN / "tillstream-bridge", verb, "--config", "bridge.toml"], capture_output=True, text=True, timeout=30, cwd=tmp_path)
+        assert done.returncode == 78 and f': stream.sqlite.path: is "{path}", {why}' in done.stderr, done
+    assert [entry.name for entry in tmp_path.iterdir()] == [bridge.config.name]
+
+
 @pytest.mark.parametrize("table, key", [("terminals.defaults", "merchant_id"), ("terminals.defaults", "merchant_name"),
                                         ("terminals.defaults", "merchant_city"), ("gateway", "id"), ("terminals.defaults", "currency"),
                                         ("uplink", "username"), ("terminals.defaults", "4111111111111111")])

@@ -6,6 +6,9 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "tests/integration/gateway/certificates.hpp"
+#include "tests/support/temp_folder.hpp"
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -254,6 +257,62 @@ TEST_CASE("config: a file that is missing, or that names one, is refused with wh
   const auto error = errors_of_file("[broker]\nurl = \"mqtts://b\"\nca = \"/nonexistent/ca.pem\"\n");
   CHECK(says(error, ":3"));
   CHECK(says(error, "/nonexistent/ca.pem"));
+}
+
+TEST_CASE("config: certificates, keys and authorities are proved; one that has expired is a warning") {
+  const support::TempFolder folder;
+  const testing::Authority authority("ours");
+  const std::string ca = folder.file("ca.pem");
+  const std::string certificate = folder.file("c.pem");
+  const std::string key = folder.file("c.key");
+  const std::string other_key = folder.file("d.key");
+  authority.write(ca);
+  authority.issue({.name = "b", .alternative_name = {}}, folder.file("d.pem"), other_key);
+  authority.issue({.name = "b", .alternative_name = {}, .not_before = -48h, .not_after = -24h}, certificate, key);
+  const auto broker = [&](const std::string& authorities, const std::string& mine, const std::string& my_key) {
+    return "[broker]\nurl = \"mqtts://b\"\nca = \"" + authorities + "\"\ncertificate = \"" + mine + "\"\nkey = \"" +
+           my_key + "\"\n";
+  };
+  const File good(broker(ca, certificate, key));
+  const auto config = config::load(good.path(), no_problems);
+  REQUIRE(config);
+  CHECK(config->warnings == std::vector{certificate + ": the certificate has expired"});
+
+  const File empty("");
+  CHECK(says(errors_of_file(broker(ca, certificate, other_key)), ":4: broker.certificate: certificate " + certificate));
+  CHECK(says(errors_of_file(broker(ca, empty.path(), key)), ":4: broker.certificate: "));
+  CHECK(says(errors_of_file(broker(ca, certificate, empty.path())), ":4: broker.certificate: key " + empty.path()));
+  for (const std::string& junk : {empty.path(), key, good.path(), folder.path().string()})
+    CHECK_MESSAGE(says(errors_of_file(broker(junk, certificate, key)), ":3: broker.ca: " + junk), junk);
+  const std::string registry =
+      "[stream]\nkind = \"kafka\"\n[stream.kafka]\nformat = \"protobuf\"\n[stream.kafka.registry]\nurl = "
+      "\"https://r\"\n";
+  CHECK(says(errors_of_file(registry + "ca = \"" + key + "\"\n"), ":7: stream.kafka.registry.ca: " + key));
+  const File kafka("[stream]\nkind = \"kafka\"\n[stream.kafka.properties]\nssl.certificate.location = \"" +
+                   certificate + "\"\n");
+  const auto stream = config::load(kafka.path(), no_problems);
+  REQUIRE(stream);
+  CHECK(stream->warnings == config->warnings);
+  const auto admin = [&](const std::string& my_key) {
+    return "[admin]\ntls = { certificate = \"" + certificate + "\", key = \"" + my_key + "\" }\n";
+  };
+  CHECK(errors_of_file(admin(key)).empty());
+  CHECK(says(errors_of_file(admin(other_key)), ":2: admin.tls.certificate: "));
+  CHECK(says(errors_of_file("[admin]\ntls = { }\n"), ":2: admin.tls.certificate: is missing"));
+}
+
+TEST_CASE("config: a stream's file that is none, or holds something else, is refused") {
+  const auto path = [](const std::string& name) {
+    return errors_of_file("[stream.sqlite]\npath = \"" + name + "\"\n");
+  };
+  for (const std::string name : {":memory:", "file:x?mode=memory", "file:/tmp/x.db"})
+    CHECK_MESSAGE(says(path(name), ":2: stream.sqlite.path: is \"" + name + "\", which SQLite takes for"), name);
+  const File itself("[stream.sqlite]\n");
+  CHECK(says(path(itself.path()), "which holds something else than an SQLite database"));
+  const File database(std::string("SQLite format 3\0 and pages", 26));
+  const File empty("");
+  CHECK(path(database.path()).empty());
+  CHECK(path(empty.path()).empty());
 }
 
 TEST_CASE("config: the stream's file needs a folder that is there; its name alone means the working folder") {

@@ -10,6 +10,7 @@
 
 #include "firmware-gateway/adapters/zoneinfo/zone_database.hpp"
 #include "proto/platform/system.hpp"
+#include "tests/support/temp_folder.hpp"
 
 namespace {
 
@@ -110,6 +111,28 @@ TEST_CASE("config: each of these is refused at its own key") {
   refuses(with("[log]\nlevel = \"loud\"\n"), "log.level");
   refuses(with("[card]\ntoken_key_file = \"/nowhere/key\"\n"), "card.token_key_file");
   refuses(with("[card]\naccept_card_numbers = \"sometimes\"\n"), "card.accept_card_numbers");
+}
+
+TEST_CASE("config: a password and a token are a file's first line, and not an empty one") {
+  const support::TempFolder folder;
+  const auto file = [&](const std::string& text) {
+    const std::string path = folder.file("secret");
+    std::ofstream(path) << text;
+    std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    return path;
+  };
+  const auto password = [&](const std::string& text) {
+    return with("username = \"u\"\npassword_file = \"" + file(text) + "\"\n");
+  };
+  for (const char* text : {"", "\n", "\r\n", "\nsecret\n"}) refuses(password(text), "uplink.password_file");
+  CHECK(error_of(password("")).ends_with("whose first line has 0 characters; needed: at least 1\n"));
+  CHECK(read(password("p")).config);
+  const auto token = [&](const std::string& text) { return with("[admin]\ntoken_file = \"" + file(text) + "\"\n"); };
+  for (const char* text : {"", "\nmore-than-16-characters\n", "15-characters--\n", "15-characters--\nmore\n"})
+    refuses(token(text), "admin.token_file");
+  const auto reading = read(token("just-sixteen-now\r\nanother line\n"));
+  REQUIRE(reading.config);
+  CHECK(reading.config->admin.token == "just-sixteen-now");
 }
 
 TEST_CASE("config: all errors are reported at once") {
