@@ -4,13 +4,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
-#include <iostream>
+#include <cstdio>
 #include <string_view>
 
 #include "cloud-bridge/app/version.hpp"
-#include "proto/base/text.hpp"
+#include "proto/handoff/topics.hpp"
+#include "proto/platform/cli.hpp"
 
 namespace app {
 
@@ -63,33 +62,10 @@ void add_token_key(CLI::App& cli, TokenKeyArguments& arguments) {
       ->type_name("FILE");
 }
 
-constexpr std::array<std::string_view, 8> words = {"run",     "check",  "tail",      "status",
-                                                   "release", "topics", "token-key", "derive"};
-constexpr std::array<std::string_view, 15> flags = {
-    "--config", "--from",    "--follow",      "--help",       "--version",
-    "--create", "--check",   "--replication", "--partitions", "--events-partitions",
-    "--master", "--gateway", "--key-version", "--out",        "--accept-repeats"};
-constexpr std::array<std::string_view, 9> flags_with_value = {
-    "--config", "--from",    "--replication", "--partitions", "--events-partitions",
-    "--master", "--gateway", "--key-version", "--out"};
-
-// A flag that nobody knows is always told the nearest one: they are few. A word only when it is near.
-std::string_view known_near(std::string_view word) {
-  return word.starts_with('-') ? base::closest(word, flags) : base::nearest(word, words);
-}
-
-// "did you mean …": for the first word on the line that is near a known one.
-std::string suggestion(int argc, char** argv) {
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view word = std::string_view(argv[i]).substr(0, std::string_view(argv[i]).find('='));
-    if (std::ranges::find(words, word) != words.end() || std::ranges::find(flags, word) != flags.end()) {
-      if (std::ranges::find(flags_with_value, word) != flags_with_value.end()) ++i;
-      continue;
-    }
-    const std::string_view near = known_near(word);
-    if (!near.empty()) return fmt::format("'{}' is not known, did you mean '{}'?", word, near);
-  }
-  return {};
+// As the configuration says gateway.id.
+std::string gateway_id_problem(const std::string& id) {
+  if (handoff::gateway_id_allowed(id)) return {};
+  return fmt::format(R"(is "{}"; allowed: 1 to 63 of a-z, 0-9 and -, but not "all")", id);
 }
 
 }  // namespace
@@ -116,14 +92,16 @@ ParsedArguments parse_arguments(int argc, char** argv) {
                    "begin at this position (default 0: the beginning); Kafka: PARTITION:OFFSET[,…]")
       ->type_name("POSITION");
   tail->add_flag("--follow", arguments.follow, "wait for more at the end");
-  release->add_option("ID", arguments.gateway_id, "the gateway id")->required();
+  release->add_option("ID", arguments.gateway_id, "the gateway id")->required()->check(gateway_id_problem);
   add_token_key(cli, arguments.token_key);
   try {
     cli.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int status_of_cli = cli.exit(error);
-    if (status_of_cli == 0) return {std::nullopt, exit_done};
-    if (const std::string hint = suggestion(argc, argv); !hint.empty()) std::cerr << hint << '\n';
+    // Help and version are no errors.
+    if (error.get_exit_code() == 0) return {std::nullopt, cli.exit(error)};
+    const std::string unknown = platform::unknown_word(cli, argc, argv);
+    fmt::print(stderr, "tillstream-bridge: {}\nSee tillstream-bridge --help.\n",
+               unknown.empty() ? error.what() : unknown);
     return {std::nullopt, exit_wrong_use};
   }
   if (check->parsed()) arguments.command = Command::check;

@@ -27,7 +27,7 @@ struct TokenKeyArguments {
 struct Arguments {
   Command command = Command::run;
   std::string config;
-  std::string from;                 // tail: a position of the stream
+  std::string from = "0";           // tail: a position of the stream; 0 is the beginning of each
   bool follow = false;              // tail
   std::string gateway_id;           // release
   bool create = false;              // topics: make what is missing, then check; else check only

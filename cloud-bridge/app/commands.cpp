@@ -47,14 +47,14 @@ int fail(std::string_view message) {
 }
 
 int wrong_position(std::string_view given, std::string_view allowed) {
-  fmt::print(stderr, "--from: {} is no position of this stream; {}\n", given, allowed);
+  fmt::print(stderr, "--from: {} is no position of this stream; {}\n", given.empty() ? "an empty text" : given,
+             allowed);
   return exit_wrong_use;
 }
 
 std::optional<std::uint64_t> parse_number(std::string_view text) {
   constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
   std::uint64_t number = 0;
-  if (text.empty()) return number;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
   const bool whole = parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size();
   return whole && number <= most ? std::optional(number) : std::nullopt;
@@ -79,7 +79,8 @@ int tail(const Arguments& arguments, const config::Config& config) {
   base::Result<void, stream::ReadFailure> done;
   if (config.stream_kind == "kafka") {
     const auto from = stream::parse_offsets(arguments.from);
-    if (!from) return wrong_position(arguments.from, "allowed: PARTITION:OFFSET[,PARTITION:OFFSET …], or 0");
+    if (!from || arguments.from.empty())
+      return wrong_position(arguments.from, "allowed: PARTITION:OFFSET[,PARTITION:OFFSET …], or 0");
     const auto settings = kafka_settings(config);
     done = kafka::tail(
         {.properties = settings.properties, .topic = settings.topics.events, .from = *from, .follow = arguments.follow},

@@ -2,14 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
-#include <span>
 #include <string_view>
 
 #include "firmware-gateway/app/command_line.hpp"
 #include "firmware-gateway/app/program.hpp"
-#include "proto/base/text.hpp"
+#include "proto/platform/cli.hpp"
 
 namespace app {
 
@@ -31,34 +28,6 @@ constexpr std::string_view footer =
     "card.previous_token_key_file "
     "and its name\n"
     "(while keys are rotated), admin.token_file (0600; asked for as \"Authorization: Bearer …\", needed off loopback).";
-
-constexpr std::array<std::string_view, 10> words = {"run",     "check",  "status",  "journal", "verify",
-                                                    "salvage", "export", "iso8583", "decode",  "dialects"};
-
-constexpr std::array<std::string_view, 5> flags = {"--config", "--help", "--dialect", "--json", "--framed"};
-// Before any command.
-constexpr std::array<std::string_view, 2> first_flags = {"--help", "--version"};
-
-// A flag that nobody knows is always told the nearest one: they are few. A word only when it is near.
-std::string_view known_near(std::string_view word, bool first) {
-  if (!word.starts_with('-')) return base::nearest(word, words);
-  return base::closest(word, first ? std::span<const std::string_view>(first_flags) : flags);
-}
-
-// "did you mean …": for the first word on the line that nobody knows.
-std::string suggestion(int argc, const char* const* argv) {
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view word = std::string_view(argv[i]).substr(0, std::string_view(argv[i]).find('='));
-    const bool known = std::ranges::find(words, word) != words.end() || std::ranges::find(flags, word) != flags.end();
-    if (known) {
-      if (word == "--config" || word == "--dialect") ++i;
-      continue;
-    }
-    const std::string_view near = known_near(word, i == 1);
-    if (!near.empty()) return fmt::format("; '{}' is not known, did you mean '{}'?", word, near);
-  }
-  return {};
-}
 
 void add_iso8583(CLI::App& cli, Command& command) {
   CLI::App* const iso8583 = cli.add_subcommand("iso8583", "try out how ISO 8583 messages are read");
@@ -117,8 +86,9 @@ std::variant<Command, Message> parse_command_line(int argc, const char* const* a
   } catch (const CLI::CallForVersion& asked) {
     return Message{.text = fmt::format("{}\n", asked.what()), .exit_status = 0};
   } catch (const CLI::ParseError& error) {
-    return Message{.text = fmt::format("tillstream-gateway: {}{}\nSee tillstream-gateway --help.\n", error.what(),
-                                       suggestion(argc, argv)),
+    const std::string unknown = platform::unknown_word(cli, argc, argv);
+    return Message{.text = fmt::format("tillstream-gateway: {}\nSee tillstream-gateway --help.\n",
+                                       unknown.empty() ? error.what() : unknown),
                    .exit_status = 2};
   }
   return command;

@@ -489,7 +489,11 @@ def test_status_and_check_and_their_exit_statuses(make_gateway):
     (["run", "--confg", "x"], "--config"), (["check", "--config", "x", "--verbose"], "did you mean '--help'"),
     (["status", "--cfg=x"], "did you mean '--config'"), (["journal", "verify", "--config", "x", "-z"], "did you mean '--"),
     (["journal", "verfy", "--config", "x"], "'verify'"), (["stats", "--config", "x"], "'status'"), ([], "--help"), (["run"], "--config"),
-    (["journal"], "--help"),
+    (["journal"], "allowed: verify, salvage, export"), (["journal", "--config", "x"], "a command of journal is missing before '--config'"), ([], "allowed: run, check, status, journal, iso8583"),
+    (["foo"], "'foo' is no command; allowed: run, check, status, journal, iso8583"),
+    (["journal", "foo", "--config", "x"], "'foo' is no command of journal; allowed: verify, salvage, export"),
+    (["run", "--json"], "'--json' is no option of run; did you mean '--"),
+    (["iso8583", "decode", "--jsn"], "'--jsn' is no option of decode; did you mean '--json'"),
     (["--versoin"], "did you mean '--version'")])
 def test_wrong_use_is_2_and_names_what_was_meant(words, hint):
     done = subprocess.run([PROGRAM, *words], capture_output=True, text=True, timeout=30)
@@ -504,9 +508,26 @@ def test_a_program_says_its_version(program):
 
 def test_the_bridge_names_the_nearest_flag_too():
     for words, hint in ((["run", "--confg", "x"], "--config"), (["tail", "--config", "x", "--fellow"], "--follow"),
-                        (["check", "--config", "x", "--zzzzzzzz"], "did you mean '--")):
+                        (["check", "--config", "x", "--zzzzzzzz"], "did you mean '--"),
+                        (["run", "--follw"], "'--follw' is no option of run; did you mean '--help'"),
+                        (["foo"], "'foo' is no command; allowed: run, check, tail, status, release, topics, token-key"),
+                        (["chek", "--config", "x"], "did you mean 'check'"), (["token-key"], "a command of token-key is missing; allowed: derive")):
         done = subprocess.run([r.BIN / "tillstream-bridge", *words], capture_output=True, text=True, timeout=30)
-        assert done.returncode == 2 and hint in done.stderr, done
+        assert done.returncode == 2 and hint in done.stderr and done.stdout == "", done
+
+
+@pytest.mark.parametrize("gateway_id", ["Bad Id", "../x", "all", "", "a" * 64, "shop-\x1b[31m"])
+def test_the_bridge_releases_no_id_that_cannot_be(gateway_id):
+    done = subprocess.run([r.BIN / "tillstream-bridge", "release", "--config", "none.toml", gateway_id], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2 and 'allowed: 1 to 63 of a-z, 0-9 and -, but not "all"' in done.stderr, done
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "kafka"])
+def test_an_empty_position_is_none(tmp_path, kind):
+    bridge = r.Bridge(tmp_path, 1, overrides={"stream": {"kind": kind}})
+    done = subprocess.run([r.BIN / "tillstream-bridge", "tail", "--config", bridge.config, "--from", ""], capture_output=True, text=True,
+                          timeout=30, cwd=tmp_path)
+    assert done.returncode == 2 and "--from: an empty text is no position of this stream; allowed: " in done.stderr, done
 
 
 def test_verify_and_export_say_the_same_of_a_running_gateway_and_of_a_stopped_one(make_gateway):

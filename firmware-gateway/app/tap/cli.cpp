@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "firmware-gateway/app/tap/program.hpp"
+#include "proto/platform/cli.hpp"
 
 namespace tap_app {
 namespace {
@@ -43,7 +44,9 @@ std::variant<Command, Message> parse_command_line(int argc, const char* const* a
   } catch (const CLI::CallForVersion& asked) {
     return Message{.text = fmt::format("{}\n", asked.what()), .exit_status = exit_done};
   } catch (const CLI::ParseError& error) {
-    return Message{.text = fmt::format("tillstream-tap: {}\nSee tillstream-tap --help.\n", error.what()),
+    const std::string unknown = platform::unknown_word(cli, argc, argv);
+    return Message{.text = fmt::format("tillstream-tap: {}\nSee tillstream-tap --help.\n",
+                                       unknown.empty() ? error.what() : unknown),
                    .exit_status = exit_wrong_use};
   }
   return command;
