@@ -131,6 +131,43 @@ TEST_CASE("framed: what is no Submit, or holds more than this gateway knows, is 
   CHECK(terminal::read_submit("").has_value());  // no field at all: ingest says which are missing
 }
 
+TEST_CASE("framed: a field or an attribute that comes twice is refused, as over HTTP") {
+  const auto refusal = [](const tillstream::v1::Submit& once, const tillstream::v1::Submit& more) {
+    const auto draft = terminal::read_submit(once.SerializeAsString() + more.SerializeAsString());
+    return draft ? std::string("taken") : std::string(draft.error().field) + " " + draft.error().message;
+  };
+  tillstream::v1::Submit text;
+  text.set_terminal_ref("A1");
+  CHECK(refusal(text, text) == "terminal_ref is given twice");
+  tillstream::v1::Submit number;
+  number.set_amount_minor(7);
+  CHECK(refusal(number, number) == "amount_minor is given twice");
+  CHECK(refusal(text, number) == "taken");
+  tillstream::v1::Submit card;
+  card.set_card_number("4111111111111111");
+  CHECK(refusal(card, card) == "card_number is given twice");
+  tillstream::v1::Submit attribute;
+  (*attribute.mutable_attributes())["a"] = "1";
+  tillstream::v1::Submit other;
+  (*other.mutable_attributes())["b"] = "1";
+  CHECK(refusal(attribute, other) == "taken");
+  CHECK(refusal(attribute, attribute) == "attributes holds a key twice");
+}
+
+TEST_CASE("framed: an attribute is a key and a value, each once, and nothing else") {
+  const auto reason = [](std::string_view entry) {
+    const auto draft =
+        terminal::read_submit("\xB2\x02" + std::string(1, static_cast<char>(entry.size())) + std::string(entry));
+    return draft ? "taken" : draft.error().message;
+  };
+  CHECK(reason("\x0A\x01k\x12\x01v") == "taken");
+  CHECK(reason("\x12\x01v\x0A\x01k") == "taken");
+  CHECK(reason("\x0A\x01k\x12\x01v\x12\x01w") == "holds an entry with two keys or values");
+  CHECK(reason("\x0A\x01k\x0A\x01l\x12\x01v") == "holds an entry with two keys or values");
+  CHECK(reason("\x0A\x01k\x1A\x01x") == "holds an entry with more than a key and a value");
+  CHECK(reason("\x0A\x01k\x10\x01") == "holds an entry with more than a key and a value");
+}
+
 TEST_CASE("framed: answers are those of HTTP") {
   const auto stored =
       answer_in(terminal::to_frame(Stored{.event_id = "id", .epoch = "ab", .seq = 42, .duplicate = true}));
