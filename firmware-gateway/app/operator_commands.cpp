@@ -74,7 +74,7 @@ std::string report_json(const sqlite::VerifyReport& report) {
 int status(const config::Config& config) { return ask_admin(config, "GET", "/v1/status", {}); }
 
 int journal_verify(const config::Config& config) {
-  const auto report = sqlite::verify(config.state_dir);
+  const auto report = sqlite::verify(config.state_dir, config.gateway_id);
   if (report) {
     print(report_json(*report));
     return report->sound() ? exit_done : exit_failed;

@@ -34,6 +34,7 @@ base::Result<Look, OpenError> look_at(const std::filesystem::path& state_dir) {
   Look look{std::move(*folder), std::move(log), {}};
   const int status = open_untouched(look.database, look.folder.journal(), "");
   if (status != SQLITE_OK) return base::fail(open_error(status, look.database, look.folder.journal().string()));
+  if (auto refused = is_newer(look.database, look.folder.journal())) return base::fail(std::move(*refused));
   return look;
 }
 
@@ -82,7 +83,7 @@ void check_rows(const Database& database, const journal::Catalog& catalog, Verif
 
 }  // namespace
 
-base::Result<VerifyReport, OpenError> verify(const std::filesystem::path& state_dir) {
+base::Result<VerifyReport, OpenError> verify(const std::filesystem::path& state_dir, std::string_view gateway_id) {
   auto look = look_at(state_dir);
   if (!look) return base::fail(look.error());
   VerifyReport report;
@@ -90,6 +91,8 @@ base::Result<VerifyReport, OpenError> verify(const std::filesystem::path& state_
   check_tree(look->database, report);
   check_header(look->database, report);
   const journal::Catalog catalog = check_catalog(look->database, report);
+  if (catalog.gateway_id && *catalog.gateway_id != gateway_id)
+    note(report, fmt::format("the journal of gateway '{}', not of '{}'", *catalog.gateway_id, gateway_id));
   check_rows(look->database, catalog, report);
   return report;
 }
@@ -101,6 +104,11 @@ base::Result<Salvaged, OpenError> salvage(const std::filesystem::path& state_dir
   if (!std::filesystem::exists(folder->journal())) {
     return base::fail(OpenError{OpenFault::storage, folder->journal().string() + ": no such file"});
   }
+  Database database;
+  if (open_untouched(database, folder->journal(), settings.vfs) == SQLITE_OK) {
+    if (auto refused = is_newer(database, folder->journal())) return base::fail(std::move(*refused));
+  }
+  database.close();
   return salvage_journal(*folder, settings, needs, now, "asked for by the operator");
 }
 

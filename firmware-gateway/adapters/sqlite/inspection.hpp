@@ -25,10 +25,13 @@ struct VerifyReport {
   [[nodiscard]] bool sound() const { return problems_total == 0; }
 };
 
-// Reads everything (b-tree, catalog, every row's CRC) and changes nothing. An error: it could not even be looked at.
-[[nodiscard]] base::Result<VerifyReport, OpenError> verify(const std::filesystem::path& state_dir);
+// Reads everything (b-tree, catalog, every row's CRC) and changes nothing. An error: it could not even be looked at, or
+// is of a newer schema. `gateway_id`: whose journal it should be.
+[[nodiscard]] base::Result<VerifyReport, OpenError> verify(const std::filesystem::path& state_dir,
+                                                           std::string_view gateway_id);
 
-// Sets the journal aside, damaged or not, and makes a new one of what can be read.
+// Sets the journal aside, damaged or not, and makes a new one of what can be read. Refuses a newer schema and another
+// gateway's journal, untouched.
 [[nodiscard]] base::Result<Salvaged, OpenError> salvage(const std::filesystem::path& state_dir,
                                                         const JournalSettings& settings, const JournalNeeds& needs,
                                                         base::UtcTime now);

@@ -147,6 +147,12 @@ bool is_forbidden(int status, const Database& database) {
 
 }  // namespace
 
+std::optional<OpenError> is_newer(const Database& database, const fs::path& path) {
+  const auto kind = check_kind(database, path);
+  if (kind || kind.error().fault != OpenFault::newer_schema) return std::nullopt;
+  return kind.error();
+}
+
 bool free_pages_possible(const Database& database) {
   int status = SQLITE_OK;
   const std::string free = database.value("PRAGMA freelist_count", &status);

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 
 #include "firmware-gateway/adapters/sqlite/database.hpp"
 #include "firmware-gateway/adapters/sqlite/state_folder.hpp"
@@ -25,6 +26,9 @@ inline constexpr int kPageBytes = 4096;
 // Opens an existing journal: refuses a newer or foreign one untouched, sets and reads back every PRAGMA. `damaged` when
 // it is not sound. What the last process left in the WAL is to be made durable before anything is said of it.
 [[nodiscard]] base::Result<Database, OpenError> open_journal(const std::filesystem::path& path, const std::string& vfs);
+
+// A newer schema's journal is not for this program to touch, whatever is asked for. Damage says nothing about that.
+[[nodiscard]] std::optional<OpenError> is_newer(const Database& database, const std::filesystem::path& path);
 
 // Moves everything from the WAL into the database, on disk when it returns SQLITE_OK, and empties the WAL.
 [[nodiscard]] int checkpoint_all(const Database& database);

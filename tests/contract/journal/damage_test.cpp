@@ -507,7 +507,7 @@ TEST_CASE("damage: a header that SQLite would fail by later is damage at once, a
     SqliteFixture fixture;
     const auto run = fill(fixture, 300);
     overwrite(fixture.file(), broken.offset, base::Bytes(broken.bytes, broken.size));
-    const auto report = sqlite::verify(fixture.state_dir());
+    const auto report = sqlite::verify(fixture.state_dir(), "shop-0017");
     REQUIRE(report);
     CHECK(report->problems_total > 0);
     fixture.reopen();
@@ -631,6 +631,8 @@ TEST_CASE("damage: any one page of the file overwritten loses nothing silently")
       CAPTURE(error->detail);
       // Not ours by its header any more: refused, untouched, for a person to look at.
       CHECK(error->fault == sqlite::OpenFault::not_a_journal);
+      CHECK(sqlite::salvage(fixture.state_dir(), fixture.settings(), fixture.needs(), at_second(0)).error().fault ==
+            sqlite::OpenFault::not_a_journal);
       continue;
     }
     std::set<std::uint64_t> seen;
@@ -716,6 +718,13 @@ TEST_CASE("refusal: a journal of a newer schema is left as it is, byte for byte"
   CHECK(error->detail.find("newer") != std::string::npos);
   CHECK(contents(fixture.file()) == before);
   CHECK(!fs::exists(fixture.file().string() + "-wal"));
+  // Nor does an operator's command touch it.
+  CHECK(sqlite::verify(fixture.state_dir(), "shop-0017").error().fault == sqlite::OpenFault::newer_schema);
+  CHECK(sqlite::export_rows(fixture.state_dir(), [](const auto&) {}).error().fault == sqlite::OpenFault::newer_schema);
+  CHECK(sqlite::salvage(fixture.state_dir(), fixture.settings(), fixture.needs(), at_second(0)).error().fault ==
+        sqlite::OpenFault::newer_schema);
+  CHECK(contents(fixture.file()) == before);
+  CHECK(set_aside(fixture).empty());
 }
 
 TEST_CASE("refusal: another gateway's journal, and another program's file, are left as they are") {
@@ -728,6 +737,8 @@ TEST_CASE("refusal: another gateway's journal, and another program's file, are l
     REQUIRE(error.has_value());
     CHECK(error->fault == sqlite::OpenFault::foreign_gateway);
     CHECK(error->detail.find("shop-0017") != std::string::npos);
+    CHECK(sqlite::verify(fixture.state_dir(), "shop-0018")->problems ==
+          std::vector<std::string>{"the journal of gateway 'shop-0017', not of 'shop-0018'"});
     CHECK(contents(fixture.file()) == before);
   }
   SUBCASE("another gateway's, asked to salvage") {
@@ -757,7 +768,7 @@ TEST_CASE("refusal: another gateway's journal, and another program's file, are l
 TEST_CASE("inspection: verify names what is wrong and changes nothing") {
   SqliteFixture fixture;
   fill(fixture, 500, 100);
-  const auto sound = sqlite::verify(fixture.state_dir());
+  const auto sound = sqlite::verify(fixture.state_dir(), "shop-0017");
   REQUIRE(sound.has_value());
   CHECK(sound->sound());
   CHECK(sound->rows == 500);
@@ -767,17 +778,17 @@ TEST_CASE("inspection: verify names what is wrong and changes nothing") {
   const std::size_t at = contents(fixture.file()).find("record 321.");
   overwrite(fixture.file(), at + 12, "!");
   const base::Bytes before = contents(fixture.file());
-  const auto damaged = sqlite::verify(fixture.state_dir());
+  const auto damaged = sqlite::verify(fixture.state_dir(), "shop-0017");
   REQUIRE(damaged.has_value());
   CHECK(damaged->problems == std::vector<std::string>{"row 321: its CRC differs"});
   CHECK(contents(fixture.file()) == before);
-  CHECK(sqlite::verify(fixture.state_dir() / "nowhere").error().fault == sqlite::OpenFault::storage);
+  CHECK(sqlite::verify(fixture.state_dir() / "nowhere", "shop-0017").error().fault == sqlite::OpenFault::storage);
 }
 
 TEST_CASE("inspection: a running gateway's journal is refused to every command") {
   SqliteFixture fixture;
   append_rows(fixture.journal(), 1, 3);
-  CHECK(sqlite::verify(fixture.state_dir()).error().fault == sqlite::OpenFault::in_use);
+  CHECK(sqlite::verify(fixture.state_dir(), "shop-0017").error().fault == sqlite::OpenFault::in_use);
   CHECK(sqlite::export_rows(fixture.state_dir(), [](const sqlite::ExportedRow&) {}).error().fault ==
         sqlite::OpenFault::in_use);
   CHECK(sqlite::salvage(fixture.state_dir(), fixture.settings(), fixture.needs(), at_second(0)).error().fault ==

@@ -252,7 +252,7 @@ TEST_CASE("damaged log: the rows behind it are kept, and those in it are told") 
       const std::size_t at = percent < 0 ? 0 : log.size() * static_cast<std::size_t>(percent) / 100;
       overwrite(log, at, percent < 0 ? 32 : 100, random);
       leave_behind(fixture, log);
-      const auto report = sqlite::verify(fixture.state_dir());
+      const auto report = sqlite::verify(fixture.state_dir(), "shop-0017");
       CHECK((!report || !report->sound()));
       CHECK(!sqlite::export_rows(fixture.state_dir(), [](const sqlite::ExportedRow&) {}));
       CHECK(contents(log_of(fixture)) == log);
