@@ -7,7 +7,9 @@
 
 #include "firmware-gateway/config/broker_url.hpp"
 #include "firmware-gateway/config/tables.hpp"
+#include "firmware-gateway/ingest/field_rules.hpp"
 #include "firmware-gateway/redact/scan.hpp"
+#include "firmware-gateway/redact/unicode.hpp"
 #include "proto/base/currency.hpp"
 #include "proto/base/token_key.hpp"
 #include "proto/handoff/topics.hpp"
@@ -28,7 +30,6 @@ using platform::SettingsTable;
 constexpr std::uint64_t KiB = 1'024;
 constexpr std::uint64_t MiB = 1'024 * KiB;
 constexpr std::uint64_t GiB = 1'024 * MiB;
-constexpr std::size_t text_max = 64;
 
 constexpr const char* card_data_refused =
     "holds a card number, which would go into every event; needed: a text without one";
@@ -160,15 +161,14 @@ class Reader {
                       door.name));
   }
 
-  [[nodiscard]] static std::optional<std::string> max_text(std::string_view text) {
-    if (text.size() <= text_max) return std::nullopt;
-    return fmt::format("has {} bytes; allowed: at most {}", text.size(), text_max);
-  }
-
   // What goes into events as it stands: the guard at the terminals' door never sees it.
   [[nodiscard]] static std::optional<std::string> event_text(std::string_view text) {
     if (holds_card_data(text)) return card_data_refused;
-    return max_text(text);
+    if (!redact::is_printable(text))
+      return "holds a control character or one that cannot be shown; allowed: printable text";
+    const std::size_t characters = redact::count_characters(text).value_or(text.size());
+    if (characters <= ingest::text_characters_max) return std::nullopt;
+    return fmt::format("has {} characters; allowed: at most {}", characters, ingest::text_characters_max);
   }
 
   [[nodiscard]] ingest::TerminalProfile read_profile(SettingsTable& table,
@@ -260,7 +260,7 @@ class Reader {
   [[nodiscard]] std::optional<redact::TokenKey> read_token_key(SettingsTable& table, const char* file_key,
                                                                const char* name_key) {
     const std::string file = table.text(file_key, "");
-    const std::string name = table.text(name_key, "", max_text);
+    const std::string name = table.text(name_key, "", event_text);
     const auto refuse = [&](const char* key, std::string why) {
       table.error(key, std::move(why));
       return std::nullopt;

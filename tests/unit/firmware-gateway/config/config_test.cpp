@@ -244,6 +244,25 @@ TEST_CASE("config: a card number where events take their texts from is refused, 
   refused(with(fmt::format("[terminals]\n{} = 1\n", digits)), "terminals", "unknown key");
 }
 
+TEST_CASE("config: what goes into events keeps to the rules that terminals keep to") {
+  for (const char* field : {"merchant_id", "merchant_name", "merchant_city"}) {
+    CAPTURE(field);
+    const auto line = [field](std::string_view text) {
+      return with(fmt::format("[terminals.defaults]\n{} = \"{}\"\n", field, text));
+    };
+    std::string umlauts;
+    for (int i = 0; i < 64; ++i) umlauts += "ü";
+    CHECK(read(line(umlauts)).config);
+    CHECK(error_of(line(umlauts + "ü"))
+              .find(fmt::format("terminals.defaults.{}: has 65 characters; allowed: at most 64", field)) !=
+          std::string::npos);
+    // Bidirectional override, line separator, C1, byte order mark, non-character.
+    for (const char* text : {"a\u202Eb", "a\u2028b", "a\u0085b", "a\uFEFFb", "a\uFDD0b"})
+      CHECK(error_of(line(text)).find("cannot be shown; allowed: printable text") != std::string::npos);
+  }
+  CHECK(error_of(with("[[terminal]]\nid = \"a\u202Eb\"\n")).find("cannot be shown") != std::string::npos);
+}
+
 TEST_CASE("config: what needs a restart is named, and nothing else is") {
   const auto before = read(minimal);
   const auto other = read(with("window_events = 600\n[journal]\nquota = \"1GiB\"\n[log]\nlevel = \"debug\"\n"));
