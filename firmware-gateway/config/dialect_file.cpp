@@ -310,6 +310,7 @@ class Reader {
 
   static void read_framing(SettingsTable table, iso8583::Framing& framing) {
     std::vector<std::string_view> lengths;
+    lengths.reserve(frame_lengths.size());
     for (const LengthWord& each : frame_lengths) lengths.push_back(each.word);
     if (const auto length = word(table, "length", lengths)) {
       const auto* const found = std::ranges::find(frame_lengths, *length, &LengthWord::word);

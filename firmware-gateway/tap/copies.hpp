@@ -51,7 +51,7 @@ struct Verdict {
 // terminal::frame_bytes_max: empty.
 [[nodiscard]] base::Bytes to_frame(CopyId id, redact::Draft draft);
 [[nodiscard]] base::Bytes to_frame(CopyId id, const Loss& loss);
-[[nodiscard]] base::Bytes to_frame(CopyId id, const terminal::Answer& answer);
+[[nodiscard]] base::Bytes to_frame(CopyId id, const terminal::Answer& given);
 
 // What stands in a frame. Nothing: it is no such message.
 [[nodiscard]] std::optional<Up> read_up(base::BytesView payload);

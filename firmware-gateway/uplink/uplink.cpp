@@ -41,7 +41,7 @@ void Uplink::renew(base::Now now) {
   if (state_ == State::waiting) due_ = now.instant;
   if (state_ != State::connecting && state_ != State::online) return;
   at_once_ = true;
-  leave("the settings of the connection changed");
+  leave("the configuration and the certificates were read again");
 }
 
 Change Uplink::on_link(const LinkEvent& event, base::Now now) {

@@ -43,6 +43,7 @@ void on_free(const volatile void* block) {
 extern "C" {
 
 // glibc's own, by the names that it keeps for replacements.
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming,readability-inconsistent-declaration-parameter-name)
 void* __libc_malloc(std::size_t bytes);
 void* __libc_realloc(void* block, std::size_t bytes);
 void __libc_free(void* block);
@@ -67,6 +68,7 @@ void* realloc(void* block, std::size_t bytes) noexcept {
   base::wipe(static_cast<char*>(block) + bytes, usable - bytes);
   return __libc_realloc(block, bytes);
 }
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming,readability-inconsistent-declaration-parameter-name)
 
 }  // extern "C"
 

@@ -69,6 +69,7 @@ struct NexoAnswers {
   }
   [[nodiscard]] terminal::HttpAnswer to_http() const {
     std::vector<terminal::Answer> answers;
+    answers.reserve(given.size());
     for (const auto& answer : given) answers.push_back(*answer);
     return terminal::nexo::to_http(notification, answers);
   }

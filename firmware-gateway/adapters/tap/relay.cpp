@@ -149,7 +149,7 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
   struct Way {
     Stream& from;
     Stream& to;
-    Direction direction;
+    Direction direction{};
     std::atomic<std::uint64_t>& bytes;
     std::array<char, buffer_bytes> buffer{};
     bool done = false;

@@ -56,7 +56,7 @@ struct DecodeError {
 // A message to be written: its MTI and fields. Holds views: what they point to must outlive encode().
 class Composition {
  public:
-  explicit Composition(std::string_view mti) : mti_(mti) {}
+  explicit Composition(std::string_view mti) : mti_(mti) {}  // NOLINT(*-member-init): see values_
   // All of a message that was decoded, to be written as it came (but for what the dialect writes in one way only: hex
   // digits in upper case, padding).
   explicit Composition(const Message& message);

@@ -33,6 +33,7 @@ constexpr std::array<std::uint8_t, 256> nibble_of = [] {
 
 }  // namespace
 
+// NOLINTNEXTLINE(*-member-init): see values_
 Composition::Composition(const Message& message)
     : mti_(message.mti()), secondary_bitmap_(message.has_secondary_bitmap_) {
   echo_header(message);

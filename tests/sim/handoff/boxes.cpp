@@ -135,7 +135,7 @@ void World::execute(const BoxPtr& box, handoff::SenderOutput& output) {
     });
   } else if (auto* notice = std::get_if<handoff::AppendNotice>(&output)) {
     if (notice->name == "duplicate_window_shrunk" && !faults_.salvage && !faults_.stream_loses()) {
-      if (auto problem = ledger_.check_shrunk(stream_, box->disk)) fail(*problem);
+      if (auto problem = Ledger::check_shrunk(stream_, box->disk)) fail(*problem);
     }
     request(box, [this, box, name = notice->name](Box&) { append(box, {fmt::format("notice-{}-{}", name, ++taps_)}); });
   } else if (auto* alarm = std::get_if<handoff::Alarm>(&output)) {

@@ -100,7 +100,7 @@ Outcome World::run() {
     if (auto problem = ledger_.check(stream_, boxes_.front()->disk, found_again)) fail(*problem);
   }
   if (!outcome_.failure && faults_.only_stream_loses()) {
-    if (auto problem = ledger_.check_refill(stream_)) fail(*problem);
+    if (auto problem = Ledger::check_refill(stream_)) fail(*problem);
   }
   if (!outcome_.failure && !faults_.forking() && (outcome_.repeats > 0 || !stream_.losses.empty())) {
     fail("possible repeats or losses were told, but nothing could have brought them about");

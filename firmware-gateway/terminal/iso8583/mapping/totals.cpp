@@ -98,7 +98,7 @@ void Reading::unreadable(std::string_view name) {
 
 void Reading::put(Field field, std::optional<std::int64_t> number) {
   if (!number) return unreadable(redact::name_of(field));
-  draft_.fields.number(field) = *number;
+  draft_.fields.number(field) = number;
 }
 
 void Reading::set_identity() {

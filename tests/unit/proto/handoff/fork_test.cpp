@@ -414,7 +414,7 @@ TEST_CASE("fork: progress that forgot a renamed run may have had it from this jo
 TEST_CASE(
     "fork: what a salvaged journal has trimmed and a roll-back took out of its run is the lost range [H-46] [H-45]") {
   GatewayBench gateway;
-  const handoff::Run run = gateway.random.id<handoff::Run>();
+  const auto run = gateway.random.id<handoff::Run>();
   handoff::Progress early = foreign(gateway, {.gateway_id = "shop-1"});
   early.set_run({run, 2, std::nullopt});
   // Salvaged when its rows 1 … 3 were trimmed; 4 … 6 since.

@@ -202,7 +202,7 @@ TEST_CASE("receiver: progress says which runs are renamed, and that one was drop
   Bench bench;
   bench.stream(paper, 0);
   for (std::uint64_t seq = 1; seq <= 17; ++seq) {
-    const handoff::Run run = paper.random.id<handoff::Run>();
+    const auto run = paper.random.id<handoff::Run>();
     v1::Up up = paper.batch(seq, seq);
     up.mutable_batch()->set_run(base::Bytes(run.view()));
     up.mutable_batch()->set_run_index(0);
