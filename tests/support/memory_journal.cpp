@@ -12,7 +12,6 @@ using journal::Row;
 
 namespace {
 
-constexpr std::uint64_t kRowOverheadBytes = 48;
 // What the real one charges beside its rows.
 constexpr std::uint64_t kFixedBytes = 13U << 20U;
 constexpr std::size_t kTrimRowsMax = 1024;
@@ -27,7 +26,7 @@ MemoryJournal::MemoryJournal(Disk& disk, const Settings& settings, const base::H
     disk.made = true;
   }
   next_ = oldest() + disk.rows.size();
-  for (const auto& [row, stored] : disk.rows) stored_bytes_ += stored.record.size() + kRowOverheadBytes;
+  for (const auto& [row, stored] : disk.rows) stored_bytes_ += stored.record.size() + settings_.row_overhead_bytes;
   const journal::Catalog& catalog = disk.catalog;
   opening_ = random.id<handoff::Run>();
   while (!disk.catalog.segments.empty() && disk.catalog.segments.back().first_row >= next_) {
@@ -77,7 +76,7 @@ std::vector<journal::Candidate> MemoryJournal::candidates(const journal::AppendI
 }
 
 bool MemoryJournal::admits(const journal::AppendItem& item) {
-  const std::uint64_t cost = item.record.size() + kRowOverheadBytes;
+  const std::uint64_t cost = item.record.size() + settings_.row_overhead_bytes;
   while (!quota_.admit(item.priority, used_bytes(), cost)) {
     if (disk_.catalog.acked->row < oldest()) return false;
     if (const auto at = covering(disk_.committed, oldest())) {
@@ -94,7 +93,7 @@ void MemoryJournal::store(const journal::AppendItem& item) {
   opening_has_segment_ = true;
   disk_.rows[next_] = {item.key_hash, item.record};
   if (item.tally) disk_.catalog.tallies.add(*item.tally);
-  stored_bytes_ += item.record.size() + kRowOverheadBytes;
+  stored_bytes_ += item.record.size() + settings_.row_overhead_bytes;
   ++next_;
 }
 
@@ -114,9 +113,10 @@ base::Result<std::vector<journal::StoredRow>, Error> MemoryJournal::read(Row fro
 base::Result<void, Error> MemoryJournal::start_epoch(const handoff::EpochStart& epoch,
                                                      const std::optional<handoff::Segment>& run) {
   if (const auto error = failure()) return base::fail(*error);
-  ASSERT(epoch.first_row >= oldest() && epoch.first_row <= next_);
   journal::Catalog& catalog = disk_.catalog;
-  if (epoch.epoch != catalog.epoch->epoch) {
+  const bool same = epoch.epoch == catalog.epoch->epoch;
+  ASSERT((same || epoch.first_row >= oldest()) && epoch.first_row <= next_);
+  if (!same) {
     catalog.tallies = journal::Tallies();
     const base::Digest start = handoff::chain_start(hasher_, epoch.epoch);
     journal::put(catalog.answered, journal::answered_from(epoch, next_));
@@ -187,7 +187,7 @@ void MemoryJournal::drop_oldest() {
   journal::Catalog& catalog = disk_.catalog;
   const auto at = disk_.rows.begin();
   ASSERT(at != disk_.rows.end() && at->first <= catalog.acked->row);
-  stored_bytes_ -= at->second.record.size() + kRowOverheadBytes;
+  stored_bytes_ -= at->second.record.size() + settings_.row_overhead_bytes;
   catalog.base = journal::advance(hasher_, *catalog.base, *catalog.epoch,
                                   *journal::segment_at(catalog.segments, at->first), at->second.record);
   if (catalog.base->row.next() == catalog.epoch->first_row) {

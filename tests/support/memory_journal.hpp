@@ -29,6 +29,8 @@ class MemoryJournal final : public journal::Journal {
   struct Settings {
     journal::QuotaLimits limits{512U << 20U, 16U << 20U};
     std::chrono::seconds retention{35 * 24 * 3600};
+    // What a row takes beside its record; more of it makes few rows fill the quota.
+    std::uint64_t row_overhead_bytes = 48;
   };
 
   // All must outlive the journal.

@@ -303,6 +303,21 @@ TEST_CASE_TEMPLATE("journal: an epoch attempt is on disk when start_epoch return
   CHECK(fixture.journal().opened().epoch == attempt);
 }
 
+TEST_CASE_TEMPLATE("journal: that an epoch was accepted is stored also when its first rows are trimmed", Fixture,
+                   EVERY_JOURNAL) {
+  Fixture fixture;
+  append_rows(fixture.journal(), 1, 5);
+  handoff::EpochStart epoch = epoch_from(9, 1);
+  REQUIRE(fixture.journal().start_epoch(epoch, std::nullopt).has_value());
+  fixture.journal().remember_acked(plain_mark(3), at_second(0));
+  REQUIRE(fixture.journal().trim(at_second(2000))->rows == 3);
+  epoch.accepted = true;
+  REQUIRE(fixture.journal().start_epoch(epoch, std::nullopt).has_value());
+  fixture.reopen();
+  CHECK(fixture.journal().opened().epoch == epoch);
+  CHECK(fixture.journal().opened().acked.row == Row(3));
+}
+
 TEST_CASE_TEMPLATE("journal: what a terminal was told stays what it is told, whatever epoch follows", Fixture,
                    EVERY_JOURNAL) {
   Fixture fixture;
