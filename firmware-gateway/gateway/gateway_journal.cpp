@@ -133,7 +133,7 @@ void Gateway::on_journal_error(Asker asker, Token token, journal::Error error, b
       store_epoch_at_ = now.instant + store_again;
       return;
     case Asker::notices:
-      return notices_.on_refused();
+      return notices_.on_failed();
     case Asker::ledger:
       scanning_ = false;
       scan_at_ = now.instant + scan_again;
@@ -170,16 +170,16 @@ void Gateway::on_rows_appended(Asker asker, RowsAppended& appended, base::Now no
     return ingest_.on_appended(std::move(appended.outcomes));
   }
   // A full journal refuses notices, too: they wait, and are tried again when the next event is.
-  if (refused) return notices_.on_refused();
-  const auto stored = notices_.on_appended();
-  if (stored.tally) ingest_.on_tally_appended(*stored.tally);
-  if (!stored.ticket) return;
-  terminal::Stored answer{.event_id = base::uuid_text(stored.event_id), .epoch = {}, .seq = 0, .duplicate = false};
-  if (const auto place = numbers_.place_of(appended.first)) {
+  const auto stored = notices_.on_outcome(appended.outcomes.front());
+  if (!stored) return;
+  if (stored->tally) ingest_.on_tally_appended(*stored->tally);
+  if (!stored->ticket) return;
+  terminal::Stored answer{.event_id = base::uuid_text(stored->event_id), .epoch = {}, .seq = 0, .duplicate = false};
+  if (const auto place = numbers_.place_of(stored->row)) {
     answer.epoch = base::to_hex(place->epoch.view());
     answer.seq = place->seq.value();
   }
-  out_.emplace_back(Reply{.ticket = *stored.ticket, .answer = std::move(answer)});
+  out_.emplace_back(Reply{.ticket = *stored->ticket, .answer = std::move(answer)});
 }
 
 void Gateway::on_rows_read(Asker asker, Token token, RowsRead& read, base::Now now) {

@@ -1,6 +1,5 @@
 #include "firmware-gateway/gateway/notice_line.hpp"
 
-#include <limits>
 #include <utility>
 
 #include "firmware-gateway/ingest/reference.hpp"
@@ -20,8 +19,10 @@ std::optional<ingest::Ticket> NoticeLine::add(const std::string& name, const ing
     waiting_.erase(oldest);
     ++dropped_;
   }
-  waiting_.push_back(
-      {.event = ingest::make_notice(name, details, event_id, moment), .ticket = ticket, .tally = std::move(tally)});
+  Notice& notice = waiting_.emplace_back();
+  notice.event = ingest::make_notice(name, details, event_id, moment);
+  notice.ticket = ticket;
+  notice.tally = std::move(tally);
   return dropped;
 }
 
@@ -29,19 +30,39 @@ std::optional<journal::AppendItem> NoticeLine::next(const ingest::HashKey& key) 
   if (on_its_way_ || waiting_.empty()) return std::nullopt;
   on_its_way_ = true;
   const tillstream::v1::Event& event = waiting_.front().event;
-  // No notice repeats another one: nothing that is stored has to be compared.
   return journal::AppendItem{.key_hash = ingest::reference_hash(key, "", event.event_id()),
                              .priority = journal::Priority::money,
                              .record = ingest::to_record(event),
-                             .seen_through = handoff::Row(std::numeric_limits<std::uint64_t>::max()),
+                             .seen_through = waiting_.front().seen_through,
                              .tally = waiting_.front().tally};
 }
 
-NoticeLine::Stored NoticeLine::on_appended() {
+std::optional<NoticeLine::Stored> NoticeLine::on_outcome(const journal::AppendOutcome& outcome) {
   ASSERT(on_its_way_ && !waiting_.empty());
   on_its_way_ = false;
+  if (const auto* appended = std::get_if<journal::Appended>(&outcome)) return finish(appended->row);
+  const auto* candidates = std::get_if<journal::Candidates>(&outcome);
+  if (candidates == nullptr) return std::nullopt;
   Notice& notice = waiting_.front();
-  Stored stored{.ticket = notice.ticket, .event_id = notice.event.event_id(), .tally = std::move(notice.tally)};
+  for (const journal::Candidate& candidate : candidates->rows) {
+    tillstream::v1::Event stored;
+    if (!stored.ParseFromString(candidate.record) || stored.event_id() != notice.event.event_id()) continue;
+    notice.tally.reset();
+    return finish(candidate.row);
+  }
+  notice.seen_through = candidates->rows.front().row;
+  return std::nullopt;
+}
+
+void NoticeLine::on_failed() {
+  on_its_way_ = false;
+  waiting_.front().seen_through = handoff::Row();
+}
+
+NoticeLine::Stored NoticeLine::finish(handoff::Row row) {
+  Notice& notice = waiting_.front();
+  Stored stored{
+      .row = row, .ticket = notice.ticket, .event_id = notice.event.event_id(), .tally = std::move(notice.tally)};
   waiting_.pop_front();
   return stored;
 }

@@ -1,11 +1,12 @@
 // NoticeLine: what the gateway itself has to say in the stream, waiting for its append. Bounded: notices_max; a newer
 // one of the same name replaces one that waits when there is no room.
 //
-// One append at a time; a notice that the full journal refuses waits for the next try. Somebody may wait for a notice:
-// for its ticket.
+// One append at a time; a notice that the full journal refuses waits for the next try. After an append of which nobody
+// knows whether it was stored, the journal is asked for what it has. Somebody may wait for a notice: for its ticket.
 #pragma once
 
 #include <deque>
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -26,22 +27,28 @@ class NoticeLine {
                                     std::optional<journal::Tally> tally = std::nullopt);
   // The next append; nothing: none waits, or one is on its way.
   [[nodiscard]] std::optional<journal::AppendItem> next(const ingest::HashKey& key);
-  // It was stored; or it was not and has to be tried again.
   struct Stored {
+    handoff::Row row;
     std::optional<ingest::Ticket> ticket;
     std::string event_id;
-    std::optional<journal::Tally> tally;
+    std::optional<journal::Tally> tally;  // that this append has added
   };
-  [[nodiscard]] Stored on_appended();
-  void on_refused() { on_its_way_ = false; }
+  // Nothing: it was not stored, and is tried again.
+  [[nodiscard]] std::optional<Stored> on_outcome(const journal::AppendOutcome& outcome);
+  // Whether it was stored is not known.
+  void on_failed();
   [[nodiscard]] bool empty() const { return waiting_.empty(); }
   [[nodiscard]] std::uint64_t dropped() const { return dropped_; }
 
  private:
+  [[nodiscard]] Stored finish(handoff::Row row);
+
   struct Notice {
     tillstream::v1::Event event;
     std::optional<ingest::Ticket> ticket;
     std::optional<journal::Tally> tally;
+    // No notice repeats another one: nothing that is stored has to be compared, but after a failure.
+    handoff::Row seen_through{std::numeric_limits<std::uint64_t>::max()};
   };
   std::deque<Notice> waiting_;
   bool on_its_way_ = false;

@@ -1,5 +1,8 @@
 #include "firmware-gateway/ingest/notice.hpp"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
 #include "proto/base/assert.hpp"
 
 namespace ingest {
@@ -21,7 +24,13 @@ tillstream::v1::Event make_notice(std::string_view name, const NoticeDetails& de
 
 base::Bytes to_record(const tillstream::v1::Event& event) {
   base::Bytes record;
-  ASSERT(event.SerializeToString(&record));
+  google::protobuf::io::StringOutputStream out(&record);
+  google::protobuf::io::CodedOutputStream coded(&out);
+  // Its maps in the order of their keys: a run of the simulator is repeated to the byte.
+  coded.SetSerializationDeterministic(true);
+  const bool written = event.SerializeToCodedStream(&coded);
+  ASSERT(written);
+  coded.Trim();
   return record;
 }
 

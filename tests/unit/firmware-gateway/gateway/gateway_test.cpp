@@ -656,6 +656,29 @@ TEST_CASE("gateway: an event that alone is larger than the broker takes is told,
   }
 }
 
+TEST_CASE("gateway: a notice whose append failed and was stored all the same is stored once") {
+  Shop shop;
+  shop.journal_stuck = true;
+  const gateway::Ticket ticket(901);
+  shop.machine.tell("settings_changed", {}, ticket, shop.now);
+  shop.run();
+  for (auto& request : std::exchange(shop.stuck, {})) {
+    const auto asker = request.asker;
+    static_cast<void>(gateway::serve(*shop.journal, std::move(request)));
+    shop.machine.on_journal({.asker = asker, .result = base::fail(journal::Error::broken)}, shop.now);
+  }
+  REQUIRE(shop.disk.rows.size() == 1);
+  shop.journal_stuck = false;
+  shop.machine.on_journal_failed(journal::Error::broken, "disk I/O error", shop.now);
+  shop.run();
+  CHECK(shop.answers.count(ticket) == 0);
+  shop.open_journal();
+  shop.run();
+  CHECK(shop.disk.rows.size() == 1);
+  CHECK(shop.stored(ticket).seq == 1);
+  CHECK(shop.stored(shop.sell("r1")).seq == 2);
+}
+
 TEST_CASE("gateway: who waits for a notice is answered when it is on disk, and busy when it had to make room") {
   Shop shop;
   shop.run();
