@@ -17,13 +17,13 @@ void append(std::vector<T>& to, std::vector<T> from) {
 }
 
 void put_progress(Gathered& gathered, Bundle& bundle) {
-  const auto [found, is_new] = gathered.issues.try_emplace(bundle.gateway);
+  const auto [found, is_new] = gathered.places.try_emplace(bundle.gateway, gathered.issues.size());
   if (is_new) {
-    found->second.progress_index = gathered.transaction.progress.size();
+    gathered.issues.push_back({.gateway = bundle.gateway, .ticket = {}});
     gathered.transaction.progress.emplace_back();
   }
-  found->second.ticket = *bundle.ticket;
-  gathered.transaction.progress[found->second.progress_index] = std::move(*bundle.progress);
+  gathered.issues[found->second].ticket = *bundle.ticket;
+  gathered.transaction.progress[found->second] = std::move(*bundle.progress);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "cloud-bridge/progress/ledger.hpp"
 #include "cloud-bridge/stream/stream.hpp"
@@ -26,12 +27,14 @@ struct TransactionLimits {
 // A transaction, and what to do once it is committed.
 struct Gathered {
   struct Issue {
-    handoff::Ticket ticket;          // the newest one in here
-    std::size_t progress_index = 0;  // its progress in the transaction
+    progress::Gateway* gateway = nullptr;
+    handoff::Ticket ticket;  // the newest one in here
   };
   stream::Transaction transaction;
   std::uint64_t bytes = 0;
-  std::unordered_map<progress::Gateway*, Issue> issues;
+  // One for each progress in the transaction, in their order: acks follow it, whatever addresses the gateways have.
+  std::vector<Issue> issues;
+  std::unordered_map<const progress::Gateway*, std::size_t> places;  // in `issues`
 };
 
 // What goes into one transaction together.

@@ -90,9 +90,9 @@ void ShardGroup::on_committed(stream::TransactionId id, bool may_begin, base::No
   counters_.committed += done.records;
   counters_.commit_time.add(now.instant - done.begun_at);
   waiting_since_ = gathering_.empty() ? std::nullopt : std::optional(now.instant);
-  for (const auto& [gateway, issue] : done.issues) {
+  for (const auto& [gateway, ticket] : done.issues) {
     gateway->receiver.set_credit(credit());
-    gateway->receiver.on_committed(issue.ticket);
+    gateway->receiver.on_committed(ticket);
     gateway->settle_pending();
     drain(*gateway, nullptr, now);
     rows_.note(*gateway, ledger_.size(), now.instant);

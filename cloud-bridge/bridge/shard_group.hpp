@@ -136,7 +136,7 @@ class ShardGroup {
     stream::TransactionId id;
     std::uint64_t bytes = 0;
     std::uint64_t records = 0;
-    std::unordered_map<progress::Gateway*, Gathered::Issue> issues;
+    std::vector<Gathered::Issue> issues;
     base::Instant begun_at;
   };
   // The message that is being looked at, for its dead letter.
