@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "tests/sim/handoff/story.hpp"
+#include "tests/sim/story/messages.hpp"
 
 namespace sim {
 namespace {
@@ -45,7 +45,7 @@ void World::start(const BoxPtr& box) {
                        state.next.value() - 1, state.acked.row.value(), brief(state.epoch.epoch.view()),
                        brief(state.opening.view()));
   });
-  box->sender->on_opened(state, at_);
+  box->sender->on_opened(state, at());
   after(milliseconds(random_.between(1, 300)), [this, box, life = box->life] {
     if (box->life == life && box->sender) connect(box);
   });
@@ -62,14 +62,14 @@ void World::connect(const BoxPtr& box) {
   if (box->connected) return;
   box->connected = true;
   const std::uint32_t receive_maximum = faults_.small_window ? static_cast<std::uint32_t>(random_.between(1, 5)) : 20;
-  box->sender->on_connected({.receive_maximum = receive_maximum}, at_);
+  box->sender->on_connected({.receive_maximum = receive_maximum}, at());
   pump(box);
 }
 
 void World::disconnect(const BoxPtr& box) {
   if (!box->sender || !box->connected) return;
   box->connected = false;
-  box->sender->on_disconnected(at_);
+  box->sender->on_disconnected(at());
   pump(box);
   after(milliseconds(random_.between(10, 5'000)), [this, box, life = box->life] {
     if (box->life == life && box->sender) connect(box);
@@ -83,7 +83,7 @@ void World::append(const BoxPtr& box, std::vector<base::Bytes> records) {
   tell([&] {
     return fmt::format("box {} appends rows {}+{}: {}", box->number, first.value(), records.size(), records.front());
   });
-  box->sender->on_appended(first, records, at_);
+  box->sender->on_appended(first, records, at());
   pump(box);
 }
 
@@ -100,8 +100,8 @@ void World::tap(const BoxPtr& box) {
 void World::request(const BoxPtr& box, std::function<void(Box&)> act) {
   ++box->requests;
   box->journal_free_at =
-      std::max(box->journal_free_at + microseconds(1), at_ + microseconds(random_.between(50, 3'000)));
-  after(box->journal_free_at - at_, [this, box, life = box->life, act = std::move(act)] {
+      std::max(box->journal_free_at + microseconds(1), at() + microseconds(random_.between(50, 3'000)));
+  after(box->journal_free_at - at(), [this, box, life = box->life, act = std::move(act)] {
     if (box->life != life) return;
     --box->requests;
     act(*box);
@@ -116,12 +116,12 @@ void World::execute(const BoxPtr& box, handoff::SenderOutput& output) {
   } else if (auto* read = std::get_if<handoff::Read>(&output)) {
     request(box, [this, wanted = *read](Box& one) {
       const handoff::Row first = std::max(wanted.from, one.disk.oldest());
-      one.sender->on_rows(first, one.disk.read(wanted.from, wanted.max_rows, wanted.max_bytes), at_);
+      one.sender->on_rows(first, one.disk.read(wanted.from, wanted.max_rows, wanted.max_bytes), at());
     });
   } else if (auto* store = std::get_if<handoff::StoreEpoch>(&output)) {
     request(box, [this, wanted = *store](Box& one) {
       one.disk.start_epoch(wanted.start, wanted.run);
-      one.sender->on_epoch_stored(at_);
+      one.sender->on_epoch_stored(at());
     });
   } else if (auto* acked = std::get_if<handoff::Acked>(&output)) {
     const handoff::Row before = box->disk.acked().row;
@@ -146,15 +146,15 @@ void World::execute(const BoxPtr& box, handoff::SenderOutput& output) {
 
 void World::pump(const BoxPtr& box) {
   if (!box->sender) return;
-  for (int i = 0; auto output = box->sender->poll(at_); ++i) {
+  for (int i = 0; auto output = box->sender->poll(at()); ++i) {
     if (i > 10'000) return fail("a sender that never comes to rest");
     execute(box, *output);
     if (!box->sender) return;
   }
   const auto wakeup = box->sender->wakeup_at();
-  if (!wakeup || (box->wakeup && *box->wakeup <= *wakeup && *box->wakeup > at_)) return;
+  if (!wakeup || (box->wakeup && *box->wakeup <= *wakeup && *box->wakeup > at())) return;
   box->wakeup = wakeup;
-  after(std::max<base::Instant::duration>(*wakeup - at_, microseconds(1)), [this, box, life = box->life] {
+  after(std::max<base::Instant::duration>(*wakeup - at(), microseconds(1)), [this, box, life = box->life] {
     if (box->life != life) return;
     box->wakeup.reset();
     pump(box);

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "proto/wire/codec.hpp"
-#include "tests/sim/handoff/story.hpp"
+#include "tests/sim/story/messages.hpp"
 
 namespace sim {
 namespace {
@@ -122,13 +122,13 @@ void World::carry(bool upwards, const std::function<void()>& deliver) {
   if (chaos_ && faults_.loss && random_.one_in(5)) return;
   const int copies = chaos_ && faults_.duplication && random_.one_in(6) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
-    base::Instant at = at_ + microseconds(random_.between(200, 6'000));
+    base::Instant arrival = at() + microseconds(random_.between(200, 6'000));
     const bool late = chaos_ && faults_.long_delay && random_.one_in(25);
-    if (late) at += milliseconds(random_.between(100, random_.one_in(4) ? 900'000 : 20'000));
+    if (late) arrival += milliseconds(random_.between(100, random_.one_in(4) ? 900'000 : 20'000));
     base::Instant& last = upwards ? last_delivery_up_ : last_delivery_down_;
-    if (!late && !(chaos_ && faults_.reordering)) at = std::max(at, last + microseconds(1));
-    if (!late) last = std::max(last, at);
-    after(at - at_, deliver);
+    if (!late && !(chaos_ && faults_.reordering)) arrival = std::max(arrival, last + microseconds(1));
+    if (!late) last = std::max(last, arrival);
+    after(arrival - at(), deliver);
   }
 }
 
@@ -145,7 +145,7 @@ void World::send_up(const v1::Up& sent) {
     for (const BridgePtr& bridge : bridges) {
       if (chaos_ && faults_.credit && random_.one_in(40)) bridge->receiver.set_credit(random_.below(4) * 200);
       if (random_.one_in(10)) bridge->receiver.set_credit(1 << 20);
-      bridge->receiver.on_up(*up, now());
+      bridge->receiver.on_up(*up, clock_.now());
       pump(bridge);
     }
   });
@@ -158,8 +158,8 @@ void World::send_down(const v1::Down& down) {
     const auto boxes = boxes_;
     for (const BoxPtr& box : boxes) {
       if (!box->sender || !box->connected) continue;
-      if (down->has_ack()) box->sender->on_ack(down->ack(), at_);
-      if (down->has_owner()) box->sender->on_owner(down->owner(), at_);
+      if (down->has_ack()) box->sender->on_ack(down->ack(), at());
+      if (down->has_owner()) box->sender->on_owner(down->owner(), at());
       pump(box);
     }
   });

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "tests/sim/handoff/story.hpp"
+#include "tests/sim/story/messages.hpp"
 
 namespace sim {
 namespace {
@@ -147,7 +147,7 @@ void World::strike() {
   for (std::uint64_t i = random_.below(4); i > 0; --i) tap(some_box());
   if (turn(faults_.trim, 4)) {
     box->disk.trim(box->disk.oldest() + random_.below(20));
-    if (box->sender) box->sender->on_trimmed(box->disk.oldest(), box->disk.base(), at_);
+    if (box->sender) box->sender->on_trimmed(box->disk.oldest(), box->disk.base(), at());
   }
   if (turn(faults_.forged_ack, 6)) forge_ack();
   if (turn(faults_.disconnect, 12)) disconnect(box);

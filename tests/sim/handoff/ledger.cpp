@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "tests/sim/checker/stream_order.hpp"
+
 namespace sim {
 namespace {
 
@@ -97,27 +99,22 @@ std::optional<std::string> Ledger::check_event(const base::Bytes& record, const 
 }
 
 std::optional<std::string> Ledger::check_order(const ModelStream& stream) const {
-  std::map<handoff::Epoch, std::uint64_t> last_seq;
-  std::unordered_map<std::uint64_t, std::uint64_t> last_order;
-  std::set<base::Bytes> seen;
+  StreamOrder order;
   for (const ModelStream::Entry& entry : stream.entries) {
-    if (entry.seq.value() != ++last_seq[entry.epoch]) {
-      return fmt::format("epoch {} has seq {} where {} belongs", base::to_hex(entry.epoch.view()).substr(0, 8),
-                         entry.seq.value(), last_seq[entry.epoch]);
-    }
     const auto event = events_.find(entry.record);
     if (event == events_.end() || !event->second.answered) {
       return fmt::format("{} is in the stream, but no terminal was ever answered", name(entry.record));
     }
-    const bool again = !seen.insert(entry.record).second;
-    if (entry.possible_repeat) continue;
-    if (again) return fmt::format("{} is in the stream again, and not marked possible_repeat", name(entry.record));
-    std::uint64_t& last = last_order[event->second.origin];
-    if (event->second.order < last)
-      return fmt::format("{} comes after a later event of its terminal", name(entry.record));
-    last = event->second.order;
+    const auto problem = order.add(0, {.name = name(entry.record),
+                                       .id = entry.record,
+                                       .epoch = base::to_hex(entry.epoch.view()),
+                                       .seq = entry.seq.value(),
+                                       .possible_repeat = entry.possible_repeat,
+                                       .origin = fmt::format("{}", event->second.origin),
+                                       .order = event->second.order});
+    if (problem) return problem;
   }
-  return std::nullopt;
+  return order.check_gaps();
 }
 
 std::optional<std::string> Ledger::check_shrunk(const ModelStream& stream, const support::ModelJournal& disk) {

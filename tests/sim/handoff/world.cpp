@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <tuple>
 
 #include "proto/platform/system.hpp"
 
@@ -18,7 +17,6 @@ using std::chrono::seconds;
 
 // So many things happen in no run that comes to rest.
 constexpr std::uint64_t kStepsMax = 200'000;
-constexpr auto kUtcStart = seconds(1'764'000'000);
 
 }  // namespace
 
@@ -32,28 +30,15 @@ World::World(std::uint64_t seed, std::function<void(const std::string&)> tell,
 
 // --- time ----------------------------------------------------------------------------------------
 
-base::Now World::now() const {
-  return {at_, base::UtcTime(std::chrono::duration_cast<milliseconds>(at_.time_since_epoch() + kUtcStart))};
-}
-
-void World::after(base::Instant::duration delay, std::function<void()> act) {
-  due_.push({at_ + delay, ++order_, std::move(act)});
-}
-
 void World::run_until(base::Instant end) {
-  while (!outcome_.failure && !due_.empty() && due_.top().at <= end) {
-    if (++steps_ > kStepsMax) return fail("never comes to rest");
-    auto act = due_.top().act;
-    at_ = std::max(at_, due_.top().at);
-    due_.pop();
-    act();
+  while (!outcome_.failure && clock_.step(end)) {
+    if (clock_.steps() > kStepsMax) return fail("never comes to rest");
   }
-  at_ = std::max(at_, end);
 }
 
 void World::tell(const std::function<std::string()>& line) {
   if (!tell_) return;
-  const auto us = at_.time_since_epoch().count();
+  const auto us = at().time_since_epoch().count();
   tell_(fmt::format("{:>10}.{:06} {}", us / 1'000'000, us % 1'000'000, line()));
 }
 
@@ -88,12 +73,12 @@ Outcome World::run() {
   take_over();
   const std::uint64_t strikes = random_.between(20, 160);
   for (std::uint64_t i = 0; i < strikes && !outcome_.failure; ++i) {
-    run_until(at_ + (random_.one_in(10) ? seconds(random_.between(1, 90)) : milliseconds(random_.between(1, 400))));
+    run_until(at() + (random_.one_in(10) ? seconds(random_.between(1, 90)) : milliseconds(random_.between(1, 400))));
     strike();
   }
   calm();
   tap(boxes_.front());
-  for (int i = 0; i < 90 && !outcome_.failure && !converged(); ++i) run_until(at_ + minutes(1));
+  for (int i = 0; i < 90 && !outcome_.failure && !converged(); ++i) run_until(at() + minutes(1));
   if (!outcome_.failure && !converged()) fail("does not converge although all is calm");
   if (!outcome_.failure) {
     const bool found_again = faults_.image || faults_.clone || faults_.memory;

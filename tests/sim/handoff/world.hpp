@@ -11,12 +11,12 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <queue>
 #include <string>
 #include <vector>
 
 #include "proto/handoff/receiver.hpp"
 #include "proto/handoff/sender.hpp"
+#include "tests/sim/clock/clock.hpp"
 #include "tests/sim/handoff/ledger.hpp"
 #include "tests/support/handoff/model_journal.hpp"
 #include "tests/support/seeded_random.hpp"
@@ -100,19 +100,13 @@ class World {
     handoff::Sender sender;
     std::uint64_t origin;
   };
-  struct Due {
-    base::Instant at;
-    std::uint64_t order;
-    std::function<void()> act;
-    bool operator>(const Due& other) const { return std::tie(at, order) > std::tie(other.at, other.order); }
-  };
   using BoxPtr = std::shared_ptr<Box>;
   using BridgePtr = std::shared_ptr<Bridge>;
 
   // Time.
-  void after(base::Instant::duration delay, std::function<void()> act);
+  void after(base::Instant::duration delay, std::function<void()> act) { clock_.after(delay, std::move(act)); }
   void run_until(base::Instant end);
-  [[nodiscard]] base::Now now() const;
+  [[nodiscard]] base::Instant at() const { return clock_.at(); }
 
   // Boxes.
   [[nodiscard]] handoff::SenderSettings settings() const;
@@ -166,10 +160,7 @@ class World {
   std::optional<ModelStream> backup_;
   std::uint64_t generation_ = 0;
 
-  base::Instant at_{std::chrono::seconds(1)};
-  std::uint64_t order_ = 0;
-  std::uint64_t steps_ = 0;
-  std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
+  Clock clock_;
 
   std::vector<BoxPtr> boxes_;
   std::vector<BridgePtr> bridges_;

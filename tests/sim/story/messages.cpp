@@ -1,4 +1,4 @@
-#include "tests/sim/handoff/story.hpp"
+#include "tests/sim/story/messages.hpp"
 
 #include <fmt/format.h>
 
