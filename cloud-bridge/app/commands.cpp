@@ -107,7 +107,7 @@ int topics(const Arguments& arguments, const config::Config& config) {
   if (config.stream_kind != "kafka") {
     auto settings = platform::Settings::load(arguments.config);
     settings.root().table("stream").error(
-        "kind", fmt::format("is \"{}\", which has no topics; needed here: \"kafka\"", config.stream_kind));
+        "kind", fmt::format(R"(is "{}", which has no topics; needed here: "kafka")", config.stream_kind));
     for (const auto& error : settings.errors()) fmt::print(stderr, "{}\n", error.text());
     return exit_bad_config;
   }

@@ -1,10 +1,10 @@
 // Real processes that are killed while they append.
 #include <doctest/doctest.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <string>
 
 #include "tests/contract/journal/fixtures.hpp"
@@ -42,6 +42,7 @@ class Child {
   // The next line; "" at its end.
   std::string line() {
     std::array<char, 128> text{};
+    if (std::feof(out_) != 0 || std::ferror(out_) != 0) return "";
     return std::fgets(text.data(), static_cast<int>(text.size()), out_) == nullptr ? "" : text.data();
   }
   void kill() {

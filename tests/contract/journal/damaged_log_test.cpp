@@ -168,7 +168,7 @@ TEST_CASE("damaged log: damage before the last two commits is always seen, and m
         };
         CHECK(judge(within(0, ends[ends.size() - 3])) != "");
         ++last_but_one;
-        if (judge(within(ends[ends.size() - 3], ends[ends.size() - 2])) != "") ++seen;
+        if (!judge(within(ends[ends.size() - 3], ends[ends.size() - 2])).empty()) ++seen;
       }
     }
   }

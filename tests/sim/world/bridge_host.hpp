@@ -29,7 +29,7 @@ class BridgeHost final : public Process, private Peer, private stream::Owner {
   };
   // One life.
   struct Program {
-    Program(std::uint64_t budget_bytes) : budget(budget_bytes) {}
+    explicit Program(std::uint64_t budget_bytes) : budget(budget_bytes) {}
     bridge::Budget budget;
     bridge::Counters counters;
     std::vector<Part> parts;

@@ -94,7 +94,7 @@ class Central {
   void append_record(Number number, const stream::Record& record);
   void decide(Number number, bool commit);
   void mark(std::size_t log, Number number);
-  void advance(std::size_t log);
+  void advance(std::size_t at);
   void answer_init(Id id, Epoch epoch, const Answer& answer);
   [[nodiscard]] std::size_t event_log(const std::string& key) const;
 

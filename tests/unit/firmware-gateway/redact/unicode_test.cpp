@@ -17,6 +17,7 @@ TEST_CASE("unicode: shows what can be shown") {
     CHECK_MESSAGE(redact::is_printable(text), text);
   for (const std::string& text :
        {std::string("a\nb"), std::string("a\tb"), std::string("\x7F"), std::string("\0", 1), std::string("\x1b[31m"),
+        // NOLINTNEXTLINE(misc-misleading-bidirectional): they are what is tested
         std::string("\u0085"), std::string("\xE2\x80\xAE"), std::string("\xE2\x81\xA6"), std::string("\u2028"),
         std::string("\uFEFF"), std::string("\uFFFE"), std::string("\xF4\x8F\xBF\xBF"), std::string("\xC0\x80"),
         std::string("\xFF")})
