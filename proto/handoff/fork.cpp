@@ -102,10 +102,11 @@ Coverage cover(const base::Hasher& hasher, const Progress& stored, const Journal
   return coverage;
 }
 
-// The stream has nothing of the gateway yet, so all that is missing was in this journal before it was salvaged, and
-// stands in it.
+// The stream has nothing of the gateway yet. So all that is missing was in this journal before it was salvaged, and
+// stands in it; or nothing is, since the epoch that the stream expects was this journal's.
 bool tells_its_own_losses(const Progress& stored, const JournalView& view) {
   if (stored.place.seq > Seq(0) || !stored.runs.empty() || stored.runs_overflowed) return false;
+  if (std::find(view.former.begin(), view.former.end(), stored.place.epoch) != view.former.end()) return true;
   const std::vector<RunExtent> runs = view.segments.runs(view.next);
   return std::any_of(runs.begin(), runs.end(), [](const RunExtent& run) { return run.digest_void; });
 }

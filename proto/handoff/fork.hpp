@@ -37,6 +37,8 @@ struct JournalView {
   // The last row that was ever acked, also when the stream was rolled back since.
   Row acked_ever;
   std::span<const Attempt> attempts;
+  // Epochs that were this journal's before, as far as it remembers them.
+  std::span<const Epoch> former{};
   // Marks known for certain beyond base and acked; see mark_at().
   std::span<const Mark> proved;
 

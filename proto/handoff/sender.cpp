@@ -68,6 +68,8 @@ void Sender::on_opened(JournalState state, base::Instant now) {
   acked_ever_ = acked_.row;
   forget_requests();
   attempts_.clear();
+  former_.clear();
+  for (const Answered& one : state.answered) remember(one.epoch);
   sent_ = sent_high_ = acked_.row;
   window_.reset(acked_);
   state_ = SenderState::offline;
@@ -238,6 +240,7 @@ JournalView Sender::view() const {
           .acked = acked_,
           .acked_ever = acked_ever_,
           .attempts = attempts_,
+          .former = former_,
           .proved = proved_};
 }
 
@@ -302,6 +305,7 @@ void Sender::start_fork(const Fork& fork) {
   ++counters_.forks;
   state_ = SenderState::forking;
   floor_ = fork.floor;
+  remember(epoch_.epoch);
   EpochStart start{.epoch = random_.id<Epoch>(),
                    .first_row = fork.floor.row.next(),
                    .lost = fork.lost,
@@ -320,6 +324,12 @@ void Sender::start_fork(const Fork& fork) {
   if (fork.new_run) storing_.push_back({start, Segment{.run = random_.id<Run>(), .first_row = next_}});
   const std::size_t added = repeated && fork.new_run ? 2 : 1;
   for (std::size_t i = storing_.size() - added; i < storing_.size(); ++i) out_.emplace_back(storing_[i]);
+}
+
+void Sender::remember(const Epoch& epoch) {
+  std::erase(former_, epoch);
+  former_.push_back(epoch);
+  if (former_.size() > kFormerMax) former_.erase(former_.begin());
 }
 
 void Sender::finish_fork(base::Instant now) {

@@ -56,6 +56,7 @@ inline constexpr std::chrono::milliseconds kHelloRetryMax{5'000};
 inline constexpr std::chrono::milliseconds kHeldRetryMin{1'000};
 inline constexpr std::chrono::milliseconds kHeldRetryMax{30'000};
 inline constexpr std::size_t kAttemptsMax = 8;
+inline constexpr std::size_t kFormerMax = 64;  // epochs
 
 struct SenderSettings {
   std::string gateway_id{};
@@ -222,6 +223,7 @@ class Sender {
   void go_on(const Mark& mark, base::Instant now);
   void accept_epoch();
   void start_fork(const Fork& fork);
+  void remember(const Epoch& epoch);
   void finish_fork(base::Instant now);
   void begin_epoch(const EpochStart& start, const std::optional<Segment>& run);
   void on_plain_ack(const tillstream::v1::Ack& ack, base::Instant now);
@@ -281,6 +283,7 @@ class Sender {
   std::optional<Progress> answer_;
   std::vector<Mark> proved_;
   std::vector<Attempt> attempts_;
+  std::vector<Epoch> former_;
   std::optional<Pass> pass_;
   Mark floor_;  // of the fork under way
 

@@ -112,15 +112,13 @@ void Checker::judge() {
   judge_losses();
 }
 
-// Without an exchanged disk there is nothing that could have been lost, or that might be there already. But what a
-// bridge that slept says of a stream that it no longer knows can make a gateway tell a loss that was none (README.md,
-// "Open").
+// Without an exchanged disk there is nothing that could have been lost, or that might be there already.
 void Checker::judge_record(const Visible& record) {
   if (exchanged(record.gateway)) return;
   if (record.possible_repeat) {
     fail("exactly once", fmt::format("{} is marked possible_repeat without need", record.name), record.event_id);
   }
-  if (is_told_loss(record.name) && !env_.faults.bridge_sleeps) {
+  if (is_told_loss(record.name)) {
     fail("nothing silent", fmt::format("{} tells a loss that cannot be", record.gateway), record.event_id);
   }
 }

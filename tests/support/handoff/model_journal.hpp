@@ -19,6 +19,7 @@ class ModelJournal {
   ModelJournal(const base::Hasher& hasher, base::Random& random) : hasher_(&hasher) {
     epoch_.epoch = random.id<handoff::Epoch>();
     epoch_.first_row = handoff::Row(1);
+    answer_as_epoch();
   }
 
   // A new opening: after a crash, or of a copied disk.
@@ -32,7 +33,7 @@ class ModelJournal {
             .acked = acked_,
             .epoch = epoch_,
             .segments = segments_,
-            .answered = {}};
+            .answered = answered_};
   }
 
   handoff::Row append(std::span<const base::Bytes> records) {
@@ -57,8 +58,10 @@ class ModelJournal {
   }
 
   void start_epoch(const handoff::EpochStart& start, const std::optional<handoff::Segment>& run) {
-    if (start.epoch != epoch_.epoch && acked_.row >= start.first_row) acked_ = base_;
+    const bool is_new = start.epoch != epoch_.epoch;
+    if (is_new && acked_.row >= start.first_row) acked_ = base_;
     epoch_ = start;
+    if (is_new) answer_as_epoch();
     if (run) {
       std::erase_if(segments_, [&](const handoff::Segment& one) { return one.first_row >= run->first_row; });
       segments_.push_back(*run);
@@ -78,6 +81,7 @@ class ModelJournal {
       base_ = handoff::advance(*hasher_, segments, epoch_, base_, at(base_.row.next()));
     }
     while (segments_.size() > 1 && segments_[1].first_row <= base_.row.next()) segments_.erase(segments_.begin());
+    while (answered_.size() > 1 && answered_[1].from <= base_.row.next()) answered_.erase(answered_.begin());
   }
 
   [[nodiscard]] handoff::Row next() const { return handoff::Row(rows_.size() + 1); }
@@ -112,12 +116,21 @@ class ModelJournal {
     segments_ = std::move(segments);
     epoch_ = {.epoch = random.id<handoff::Epoch>(), .first_row = base_.row.next()};
     acked_ = acked_on_disk_ = base_;
+    answered_.clear();
+    answer_as_epoch();
   }
 
  private:
+  // Rows that come from now on are answered as the current epoch's.
+  void answer_as_epoch() {
+    std::erase_if(answered_, [&](const handoff::Answered& one) { return one.from >= next(); });
+    answered_.push_back({next(), epoch_.epoch, handoff::Seq(next() - epoch_.first_row + 1)});
+  }
+
   const base::Hasher* hasher_;
   std::vector<base::Bytes> rows_;  // from row 1 on; those up to base_ count as gone
   std::vector<handoff::Segment> segments_;
+  std::vector<handoff::Answered> answered_;
   handoff::EpochStart epoch_;
   handoff::Mark base_;
   handoff::Mark acked_;

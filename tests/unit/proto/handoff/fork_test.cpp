@@ -667,6 +667,27 @@ TEST_CASE("fork: a new disk facing an epoch of which nothing was committed may h
   CHECK(gateway.stored.at(0).start.lost == handoff::Lost{"disk_replaced", Seq(1), Seq(0)});
 }
 
+TEST_CASE("fork: facing its own former epoch, of which nothing was committed, a journal has lost nothing [H-47]") {
+  GatewayBench gateway;
+  gateway.append(2);
+  gateway.connect();
+  const handoff::Progress accepted = gateway.progress(0);
+  gateway.hear(gateway.answer(accepted));
+  gateway.connect();
+  gateway.hear(gateway.answer(std::nullopt));  // a bridge that slept through a takeover
+  REQUIRE(gateway.stored.back().start.epoch != accepted.place.epoch);
+  CHECK_FALSE(gateway.stored.back().start.supersedes);
+  SUBCASE("at once") {}
+  SUBCASE("after a restart") {
+    gateway.reset();
+    gateway.connect();
+  }
+  gateway.hear(gateway.answer(accepted));
+  CHECK(gateway.stored.back().start.supersedes == accepted.place);
+  CHECK(gateway.stored.back().start.first_row == Row(1));
+  CHECK_FALSE(gateway.stored.back().start.lost);
+}
+
 TEST_CASE("fork: an accepted epoch that follows something is told in the stream, an ordinary beginning is not [H-48]") {
   GatewayBench ordinary;
   ordinary.append(1);
