@@ -6,6 +6,7 @@
 #include <charconv>
 #include <utility>
 
+#include "firmware-gateway/tap/matching.hpp"
 #include "proto/handoff/topics.hpp"
 #include "proto/platform/listen_address.hpp"
 #include "proto/platform/tls_settings.hpp"
@@ -42,6 +43,25 @@ std::optional<HostAddress> parse_host(std::string_view text) {
   return address;
 }
 
+// "12 13", each one of tap::compared_names; nothing when a word is none of them.
+std::optional<std::vector<std::string>> host_sets_of(std::string_view text) {
+  std::vector<std::string> names;
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(text.size(), word.size() + 1));
+    if (word.empty()) continue;
+    if (std::ranges::find(tap::compared_names, word) == tap::compared_names.end()) return std::nullopt;
+    names.emplace_back(word);
+  }
+  return names;
+}
+
+std::optional<std::string> host_sets_problem(std::string_view text) {
+  if (host_sets_of(text)) return std::nullopt;
+  return fmt::format(R"(is "{}"; allowed: of {} any, with blanks between them)", text,
+                     fmt::join(tap::compared_names, " "));
+}
+
 class Reader {
  public:
   Reader(const FindDialect& dialect, std::vector<std::string>& warnings) : dialect_(dialect), warnings_(warnings) {}
@@ -74,6 +94,7 @@ class Reader {
     line.dialect_name = table.required_text("dialect");
     if (!line.dialect_name.empty()) read_dialect(table, line);
     line.host_timeout = table.duration("host_timeout", "60s", 1s, 1h);
+    line.host_sets = host_sets_of(table.text("host_sets", "", host_sets_problem)).value_or(std::vector<std::string>());
     line.max_connections = static_cast<std::size_t>(table.integer("max_connections", 512, {1, 100'000}));
     read_line_tls(table, line);
     config.lines.push_back(std::move(line));

@@ -30,6 +30,8 @@ struct TapLine {
   std::string dialect_name;
   std::shared_ptr<const iso8583::Dialect> dialect;
   std::chrono::milliseconds host_timeout{0};
+  // Of tap::compared_names.
+  std::vector<std::string> host_sets;
   std::size_t max_connections = 0;
   // Both or neither.
   std::optional<Tls> tls;

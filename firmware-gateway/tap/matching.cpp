@@ -16,8 +16,9 @@ using iso8583::text_of;
 constexpr unsigned stan_field = 11;
 constexpr unsigned terminal_field = 41;
 constexpr unsigned merchant_field = 42;
-// Transmission time, local time and date, retrieval reference.
-constexpr std::array telling_fields = {7U, 12U, 13U, 37U};
+// As compared_names: transmission time, local time and date, retrieval reference, merchant.
+constexpr unsigned tpdu = 0;
+constexpr std::array<unsigned, compared_names.size()> compared = {tpdu, 7, 12, 13, 37, merchant_field};
 
 enum class Agreement { agree, differ, unsaid };
 
@@ -41,30 +42,35 @@ bool responds(const Mti& response, const Mti& request) {
          static_cast<unsigned>(response.function) == static_cast<unsigned>(request.function) + 1;
 }
 
-// What must be the same for two messages to speak of one transaction; `header`: where no terminal says so.
-bool same_transaction(const Message& a, const Message& b, Agreement header) {
+// Whether two messages are of one terminal and STAN; `header`: where no terminal says so.
+bool same_reference(const Message& a, const Message& b, Agreement header) {
   const Agreement terminal = agreement(a, b, terminal_field);
   return agreement(a, b, stan_field) == Agreement::agree && terminal != Agreement::differ &&
-         (terminal == Agreement::agree || header != Agreement::differ) &&
-         agreement(a, b, merchant_field) != Agreement::differ;
-}
-
-int weight(Agreement agreement) { return agreement == Agreement::agree ? 1 : agreement == Agreement::differ ? -1 : 0; }
-
-int likeness(const Message& a, const Message& b, Agreement header) {
-  int sum = weight(header);
-  for (const unsigned field : telling_fields) sum += weight(agreement(a, b, field));
-  return sum;
+         (terminal == Agreement::agree || header != Agreement::differ);
 }
 
 // With another time or reference it is another transaction whose STAN came round; a repeat has 7 anew.
 bool is_repeat(const Request& again, const Request& first) {
   return again.connection == first.connection && again.mti.version == first.mti.version &&
          again.mti.message_class == first.mti.message_class && again.mti.function == first.mti.function &&
-         again.header == first.header && same_transaction(again.message, first.message, Agreement::agree) &&
+         again.header == first.header && same_reference(again.message, first.message, Agreement::agree) &&
+         agreement(again.message, first.message, merchant_field) != Agreement::differ &&
          std::ranges::all_of(std::array{4U, 12U, 13U, 37U}, [&](unsigned field) {
            return text_of(again.message, field) == text_of(first.message, field);
          });
+}
+
+// Of what is compared: the first that differs, else how many agree.
+base::Result<unsigned, Unmatched> likeness(const Message& request, const Message& answer, Agreement header,
+                                           const std::vector<std::string>& host_sets) {
+  unsigned agreeing = 0;
+  for (std::size_t i = 0; i < compared.size(); ++i) {
+    if (std::ranges::find(host_sets, compared_names[i]) != host_sets.end()) continue;
+    const Agreement found = compared[i] == tpdu ? header : agreement(request, answer, compared[i]);
+    if (found == Agreement::differ) return base::fail(Unmatched{compared_names[i]});
+    if (found == Agreement::agree) ++agreeing;
+  }
+  return agreeing;
 }
 
 }  // namespace
@@ -85,20 +91,24 @@ std::vector<Request> Matching::open(Request request) {
   return given_up;
 }
 
-std::optional<Request> Matching::answer(Connection connection, const Message& answer, const Mti& mti,
-                                        std::string_view header) {
+base::Result<Request, Unmatched> Matching::answer(Connection connection, const Message& answer, const Mti& mti,
+                                                  std::string_view header) {
   auto best = open_.end();
-  int best_likeness = 0;
+  unsigned best_likeness = 0;
+  Unmatched unmatched;
   for (auto request = open_.begin(); request != open_.end(); ++request) {
     if (request->connection != connection || !responds(mti, request->mti)) continue;
     const Agreement headers = header_agreement(request->header, header);
-    if (!same_transaction(request->message, answer, headers)) continue;
-    const int found = likeness(request->message, answer, headers);
-    if (best != open_.end() && found <= best_likeness) continue;
-    best = request;
-    best_likeness = found;
+    if (!same_reference(request->message, answer, headers)) continue;
+    const auto found = likeness(request->message, answer, headers, host_sets_);
+    if (!found) {
+      unmatched = found.error();
+    } else if (best == open_.end() || *found > best_likeness) {
+      best = request;
+      best_likeness = *found;
+    }
   }
-  if (best == open_.end()) return std::nullopt;
+  if (best == open_.end()) return base::fail(unmatched);
   return take(best);
 }
 

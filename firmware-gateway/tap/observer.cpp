@@ -1,5 +1,7 @@
 #include "firmware-gateway/tap/observer.hpp"
 
+#include <fmt/format.h>
+
 #include <utility>
 #include <vector>
 
@@ -40,8 +42,8 @@ Beginning beginning_of(base::BytesView first) {
 }  // namespace
 
 Observer::Observer(std::shared_ptr<const iso8583::Dialect> dialect, std::chrono::milliseconds host_timeout,
-                   MatchingLimits limits)
-    : dialect_(std::move(dialect)), host_timeout_(host_timeout), matching_(limits) {}
+                   MatchingLimits limits, std::vector<std::string> host_sets)
+    : dialect_(std::move(dialect)), host_timeout_(host_timeout), matching_(limits, std::move(host_sets)) {}
 
 void Observer::on_bytes(Connection connection, Direction direction, base::BytesView bytes, base::Now now) {
   auto& lines = connections_[connection];
@@ -125,13 +127,25 @@ void Observer::on_frame(Connection connection, Direction direction, const iso858
                        .header = std::string(frame.header),
                        .bytes = frame.message.size(),
                        .seen = now});
-  const auto request = matching_.answer(connection, *message, *mti, frame.header);
-  if (!request) {
+  on_answer(connection, *message, *mti, frame.header);
+}
+
+void Observer::on_answer(Connection connection, const Message& answer, const iso8583::Mti& mti,
+                         std::string_view header) {
+  const auto request = matching_.answer(connection, answer, mti, header);
+  if (request) {
+    ++counts_.answered;
+    return tell(*request, &answer);
+  }
+  if (request.error().differs.empty()) {
     ++counts_.unasked;
     return;
   }
-  ++counts_.answered;
-  tell(*request, &*message);
+  ++counts_.mismatched;
+  trouble_ = fmt::format(
+      "an answer has another {} than the open request with its STAN, and is not taken for its answer: it came too "
+      "late, or the host sets this itself (then: host_sets)",
+      request.error().differs == compared_names.front() ? "TPDU" : fmt::format("field {}", request.error().differs));
 }
 
 void Observer::on_request(Request request) {

@@ -13,6 +13,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "firmware-gateway/redact/card_guard.hpp"
 #include "firmware-gateway/tap/matching.hpp"
@@ -33,6 +35,7 @@ struct ObserverCounts {
   std::uint64_t unanswered = 0;       // requests without: no answer in time, or the connection ended
   std::uint64_t given_up = 0;         // of these: more were open than there is room for
   std::uint64_t unasked = 0;          // answers to nothing that was open
+  std::uint64_t mismatched = 0;       // answers unlike the open request with their STAN: late, or another one's
   std::uint64_t no_event = 0;         // readable, and nothing for the stream: network management, inquiries, totals
   std::uint64_t wrong_direction = 0;  // requests from the host, answers from the terminal
 };
@@ -40,7 +43,7 @@ struct ObserverCounts {
 class Observer {
  public:
   Observer(std::shared_ptr<const iso8583::Dialect> dialect, std::chrono::milliseconds host_timeout,
-           MatchingLimits limits = {});
+           MatchingLimits limits = {}, std::vector<std::string> host_sets = {});
 
   void on_bytes(Connection connection, Direction direction, base::BytesView bytes, base::Now now);
   // Some of its bytes were not copied: nothing that comes can be cut into messages.
@@ -51,7 +54,8 @@ class Observer {
   void on_stop();
 
   [[nodiscard]] std::optional<redact::Draft> take();
-  // Of the last message that could not be read: where and why, without any value. Once each.
+  // Of the last message that could not be read, or answer that is nobody's: where and why, without any value. Once
+  // each.
   [[nodiscard]] std::optional<std::string> take_trouble();
   [[nodiscard]] std::optional<base::Instant> wakeup_at() const;
   [[nodiscard]] const ObserverCounts& counts() const { return counts_; }
@@ -72,6 +76,8 @@ class Observer {
   void lose(Connection connection);
   void on_frame(Connection connection, Direction direction, const iso8583::Frame& frame, base::Now now);
   void on_request(Request request);
+  void on_answer(Connection connection, const iso8583::Message& answer, const iso8583::Mti& mti,
+                 std::string_view header);
   void tell(const Request& request, const iso8583::Message* answer);
   void tell_unanswered(const std::vector<Request>& requests);
 

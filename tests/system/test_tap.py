@@ -288,6 +288,40 @@ def test_a_silent_host_leaves_an_unknown_event_and_the_repeat_that_is_answered_d
     assert 'outcome="conflict_stored"} 0\n' in metrics
 
 
+def test_a_hosts_late_answer_is_not_given_to_the_next_payment_of_that_stan(bench):
+    late = []
+
+    def script(mti, fields):
+        if not late:
+            late.append(approve(mti, fields))
+            return None
+        answer_mti, answer = approve(mti, fields)
+        return [late[0], (answer_mti, answer | {39: "51"})]
+
+    tap = bench.tap(bench.host(script).port, line={"host_timeout": "1s"})
+    with Line(tap.port) as line:
+        line.send(encode("0200", sale(5, amount=1000, f7="1130110000", f12="120000", f37="633400000005")))
+        bench.wait_events(1)
+        line.send(encode("0200", sale(5, amount=2000, f7="1130110130", f12="120130", f37="633400000777")))
+        assert [decode(line.receive())[1][39] for _ in range(2)] == ["00", "51"]
+    told = [(event["amount_minor"], event["outcome"], event["rrn"]) for event in bench.wait_events(2)]
+    assert told == [(1000, "unknown", "633400000005"), (2000, "declined", "633400000777")]
+    assert tap.line()["mismatched"] == 1 and "host_sets" in tap.log()
+    assert 'tillstream_tap_mismatched_total{line="tills"} 1\n' in r.get(tap.admin_port, "/metrics")[1]
+
+
+def test_a_host_that_sets_its_own_time_is_understood_once_that_is_said(bench):
+    def script(mti, fields):
+        answer_mti, answer = approve(mti, fields)
+        return answer_mti, answer | {12: "120905", 13: "1124"}
+
+    tap = bench.tap(bench.host(script).port, line={"host_sets": "12 13"})
+    with Line(tap.port) as line:
+        assert line.ask("0200", sale(1))[1][39] == "00"
+    assert [event["outcome"] for event in bench.wait_events(1)] == ["approved"]
+    assert tap.line()["mismatched"] == 0
+
+
 def test_a_connection_that_ends_before_the_answer_leaves_an_unknown_event(bench):
     tap = bench.tap(bench.host(lambda mti, fields: None).port)
     with Line(tap.port) as line:

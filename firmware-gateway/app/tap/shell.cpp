@@ -76,8 +76,8 @@ std::string Shell::open_lines() {
     if (!relay) return fmt::format("line {}: {}", settings.name, relay.error());
     log::info("line {}: {} to {}:{} ({}{})", settings.name, (*relay)->address(), settings.host, settings.port,
               settings.dialect_name, settings.tls ? ", TLS on both sides" : "");
-    lines_.push_back(
-        std::make_unique<Line>(settings, tap::Observer(settings.dialect, settings.host_timeout), std::move(*relay)));
+    lines_.push_back(std::make_unique<Line>(
+        settings, tap::Observer(settings.dialect, settings.host_timeout, {}, settings.host_sets), std::move(*relay)));
   }
   return {};
 }

@@ -42,12 +42,19 @@ TEST_CASE("tap config: what is left out has the README's defaults") {
   CHECK(config.lines[0].host == "host.acquirer.example");
   CHECK(config.lines[0].port == 5000);
   CHECK(config.lines[0].host_timeout == 60s);
+  CHECK(config.lines[0].host_sets.empty());
   CHECK(config.lines[0].max_connections == 512);
   CHECK(config.lines[0].dialect != nullptr);
   CHECK_FALSE(config.lines[0].tls);
   // What a technician cannot see by himself: TLS would go through unread.
   REQUIRE(reading.warnings.size() == 1);
   CHECK(reading.warnings[0].find("line tills: has no tls") == 0);
+}
+
+TEST_CASE("tap config: what the host sets anew") {
+  const auto reading = read(with("host_sets = \"12  13 tpdu\"\n"));
+  REQUIRE(reading.config);
+  CHECK(reading.config->lines[0].host_sets == std::vector<std::string>{"12", "13", "tpdu"});
 }
 
 TEST_CASE("tap config: hosts, as addresses and names") {
@@ -75,6 +82,8 @@ TEST_CASE("tap config: what is wrong is named by line and key, with what is allo
       {"", "tap.toml: line: is missing; needed: a [[line]] for each host\n"},
       {with("speed = 1\n"), "tap.toml:6: line[0].speed: unknown key"},
       {with("host_timeout = \"0s\"\n"), "tap.toml:6: line[0].host_timeout: is \"0s\"; allowed: 1s to 1h"},
+      {with("host_sets = \"12 11\"\n"),
+       "tap.toml:6: line[0].host_sets: is \"12 11\"; allowed: of tpdu 7 12 13 37 42 any, with blanks between them"},
       {with("host_tls = { ca = \"\" }\n"), "line[0].tls: is missing; needed: tls and host_tls, or neither"},
       {with("[gateway]\nsocket = \"tap.sock\"\n"),
        "gateway.socket: is \"tap.sock\"; needed: a path that begins with /"},

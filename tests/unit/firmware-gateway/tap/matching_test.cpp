@@ -39,6 +39,12 @@ std::string answered(Matching& matching, const FieldValues& fields, const std::s
   return found ? iso8583::text_of(found->message, 11) : "none";
 }
 
+// What differs from the open request that such an answer would have, were it the same.
+std::string differing(Matching& matching, const FieldValues& fields, const std::string& answer_header = {}) {
+  const auto found = matching.answer(line, test::message("0210", fields), *iso8583::read_mti("0210"), answer_header);
+  return found ? "nothing" : std::string(found.error().differs);
+}
+
 FieldValues answer(const FieldValues& changed = {}) {
   FieldValues fields = sale(changed);
   fields.emplace(39, "00");
@@ -86,8 +92,11 @@ TEST_CASE("matching: what an answer must have in common with its request") {
       {"no terminal in the answer", "0200", sale(), "0210", answer({{41, ""}}), true},
       {"another merchant", "0200", sale(), "0210", answer({{42, "MERCHANT0000002"}}), false},
       {"no merchant in the answer", "0200", sale(), "0210", answer({{42, ""}}), true},
-      {"the host's own time", "0200", sale(), "0210", answer({{7, "1123110905"}, {12, "120905"}}), true},
-      {"the host's own reference", "0200", sale({{37, "632700004711"}}), "0210", answer({{37, "999900000001"}}), true},
+      {"another transmission time", "0200", sale(), "0210", answer({{7, "1123110905"}}), false},
+      {"another local time", "0200", sale(), "0210", answer({{12, "120905"}}), false},
+      {"another local date", "0200", sale(), "0210", answer({{13, "1124"}}), false},
+      {"no times in the answer", "0200", sale(), "0210", answer({{7, ""}, {12, ""}, {13, ""}}), true},
+      {"another reference", "0200", sale({{37, "632700004711"}}), "0210", answer({{37, "999900000001"}}), false},
       {"a reference that only the host has", "0200", sale(), "0210", answer({{37, "999900000001"}}), true},
   };
   for (const Case& one : cases) {
@@ -97,6 +106,39 @@ TEST_CASE("matching: what an answer must have in common with its request") {
     CHECK(answered(matching, one.answer, one.answer_mti) == (one.fits ? "004711" : "none"));
     CHECK(matching.size() == (one.fits ? 0 : 1));
   }
+}
+
+TEST_CASE("matching: a late answer to an earlier request is not the answer of the one that has its STAN now") {
+  Matching matching;
+  open(matching, request(sale({{12, "120000"}, {37, "633400000005"}}), "0200", 1s));
+  CHECK(stans(matching.expire(base::Instant(1s))) == std::vector<std::string>{"004711"});
+  const FieldValues now{{4, "000000002000"}, {12, "120130"}, {37, "633400000777"}};
+  open(matching, request(sale(now), "0200", 2s));
+  CHECK(differing(matching, answer({{12, "120000"}, {37, "633400000005"}})) == "12");
+  const auto found = matching.answer(line, test::message("0210", answer(now)), *iso8583::read_mti("0210"), "");
+  REQUIRE(found);
+  CHECK(iso8583::text_of(found->message, 4) == "000000002000");
+}
+
+TEST_CASE("matching: what the host sets anew is not compared, and all else is") {
+  Matching matching({}, {"12", "37", "tpdu"});
+  open(matching, request(sale({{37, "632700004711"}}), "0200", 1s, header("0001", "0101")));
+  const FieldValues own{{12, "120905"}, {37, "999900000001"}};
+  FieldValues other_date = own;
+  other_date[13] = "1124";
+  CHECK(differing(matching, answer(other_date), header("0009", "0009")) == "13");
+  CHECK(differing(matching, answer(own), header("0009", "0009")) == "nothing");
+}
+
+TEST_CASE("matching: what differs is named, of a request that has STAN, terminal and class, and no other") {
+  Matching matching;
+  open(matching, request(sale(), "0200", 1s, header("0001", "0101")));
+  CHECK(differing(matching, answer(), header("0002", "0101")) == "tpdu");
+  CHECK(differing(matching, answer({{7, "1123110905"}})) == "7");
+  CHECK(differing(matching, answer({{42, "MERCHANT0000002"}})) == "42");
+  CHECK(differing(matching, answer({{11, "004712"}, {7, "1123110905"}})).empty());
+  CHECK(differing(matching, answer({{41, "TERM0002"}, {7, "1123110905"}})).empty());
+  CHECK(differing(matching, answer(), header("0101", "0001")) == "nothing");
 }
 
 TEST_CASE("matching: an answer on another connection answers nothing") {
@@ -117,16 +159,19 @@ TEST_CASE("matching: many terminals on one connection, answers in any order") {
   CHECK(matching.size() == 3);
 }
 
-TEST_CASE("matching: of two requests with one STAN it is the one that more agrees with") {
-  const FieldValues morning = sale({{12, "080000"}, {7, "1123070000"}});
-  const FieldValues noon = sale({{12, "120000"}, {7, "1123110000"}});
+TEST_CASE("matching: of two requests with one STAN it is the one that more agrees with, else the older one") {
   Matching matching;
-  open(matching, request(morning));
-  open(matching, request(noon));
-  const auto found = matching.answer(line, test::message("0210", answer({{12, "120000"}, {7, "1123110000"}})),
-                                     *iso8583::read_mti("0210"), "");
-  REQUIRE(found);
-  CHECK(iso8583::text_of(found->message, 12) == "120000");
+  open(matching, request(sale({{12, "080000"}})));
+  open(matching, request(sale({{12, "120000"}})));
+  open(matching, request(sale({{12, "160000"}, {37, "632700004711"}})));
+  const auto time_of = [&](const FieldValues& fields) {
+    const auto found = matching.answer(line, test::message("0210", answer(fields)), *iso8583::read_mti("0210"), "");
+    return found ? iso8583::text_of(found->message, 12) : "none";
+  };
+  CHECK(time_of({{12, "120000"}}) == "120000");
+  CHECK(time_of({{12, ""}, {37, "632700004711"}}) == "160000");
+  open(matching, request(sale({{12, "200000"}})));
+  CHECK(time_of({{12, ""}}) == "080000");
 }
 
 TEST_CASE("matching: without a terminal the TPDU says whose answer it is, exchanged or as it came") {

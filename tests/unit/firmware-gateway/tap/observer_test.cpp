@@ -110,6 +110,26 @@ TEST_CASE("observer: without an answer in the host's time nobody knows the outco
   CHECK(observer.counts().unasked == 1);
 }
 
+TEST_CASE("observer: an answer that differs from the open request with its STAN is nobody's, and that is said") {
+  Observer observer(dialect(), 60s);
+  ask(observer, "0200", sale());
+  reply(observer, "0210", with(sale({{12, "120905"}}), "00"));
+  CHECK(told(observer).empty());
+  CHECK(observer.counts().mismatched == 1);
+  CHECK(observer.counts().unasked == 0);
+  const std::string trouble = observer.take_trouble().value_or("");
+  CHECK(trouble.find("field 12") != std::string::npos);
+  CHECK(trouble.find("host_sets") != std::string::npos);
+  CHECK(trouble.find("120905") == std::string::npos);
+  observer.on_time(at(60s).instant);
+  CHECK(told(observer) == Told{"004711 sale unknown "});
+
+  Observer lenient(dialect(), 60s, {}, {"12"});
+  ask(lenient, "0200", sale());
+  reply(lenient, "0210", with(sale({{12, "120905"}}), "00"));
+  CHECK(told(lenient) == Told{"004711 sale approved 00"});
+}
+
 TEST_CASE("observer: a repeat that is answered after the first was given up is told with its outcome") {
   Observer observer(dialect(), 60s);
   ask(observer, "0200", sale());
