@@ -257,6 +257,7 @@ TEST_CASE("config: what goes into events keeps to the rules that terminals keep 
               .find(fmt::format("terminals.defaults.{}: has 65 characters; allowed: at most 64", field)) !=
           std::string::npos);
     // Bidirectional override, line separator, C1, byte order mark, non-character.
+    // NOLINTNEXTLINE(misc-misleading-bidirectional): they are what is tested
     for (const char* text : {"a\u202Eb", "a\u2028b", "a\u0085b", "a\uFEFFb", "a\uFDD0b"})
       CHECK(error_of(line(text)).find("cannot be shown; allowed: printable text") != std::string::npos);
   }
