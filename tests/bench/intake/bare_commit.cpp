@@ -84,10 +84,11 @@ int main(int argc, char** argv) {
 
   const std::filesystem::path file = journal.parent_path() / "bare.db";
   Sqlite bare(file);
+  static constexpr const char* kTable =
+      "CREATE TABLE rows (row INTEGER PRIMARY KEY, key_hash INTEGER NOT NULL, crc INTEGER NOT NULL,"
+      " record BLOB NOT NULL)";
   for (const char* sql : {"PRAGMA page_size = 4096", "PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = WAL",
-                          "PRAGMA synchronous = FULL", "PRAGMA cache_size = -2048",
-                          "CREATE TABLE rows (row INTEGER PRIMARY KEY, key_hash INTEGER NOT NULL, crc INTEGER NOT NULL,"
-                          " record BLOB NOT NULL)"}) {
+                          "PRAGMA synchronous = FULL", "PRAGMA cache_size = -2048", kTable}) {
     bare.run(sql);
   }
   sqlite3_stmt* insert = bare.prepare("INSERT INTO rows VALUES (NULL, ?1, ?2, ?3)");

@@ -4,11 +4,11 @@
 //
 // All messages in turn, for SECONDS each way; one line of JSON: nanoseconds a message.
 #include <fmt/format.h>
-#include <time.h>
 
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <ctime>
 #include <iostream>
 #include <map>
 #include <string>

@@ -2,6 +2,7 @@
 // after each append has returned, how many are stored. With a second argument it stops forever between INSERT and
 // COMMIT of that row.
 #define DOCTEST_CONFIG_IMPLEMENT  // what the fixtures use of it, without its main()
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -49,7 +50,7 @@ int main(int argc, char** argv) {
     for (journal::AppendItem& item : group) item.tally = {.key = "T1", .add = {1, 10}};
     const auto outcomes = (*opened)->append(group);
     if (!outcomes) return 1;
-    std::printf("stored %llu\n", static_cast<unsigned long long>(n + 2));
+    fmt::print("stored {}\n", n + 2);
     std::fflush(stdout);
   }
 }
