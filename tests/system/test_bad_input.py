@@ -11,6 +11,7 @@ import paho.mqtt.client as mqtt
 import pytest
 
 import rig as r
+from authority import Authority
 
 HEADERS = {"Content-Type": "application/json"}
 SHARD = hashlib.sha256(b"shop-0001").hexdigest()[:2]
@@ -205,26 +206,6 @@ def test_a_key_a_password_and_a_token_that_others_may_read_are_78(tmp_path, prog
         if (tmp_path / name).exists():
             (tmp_path / name).chmod(0o600)
     assert subprocess.run([r.BIN / program, "check", "--config", process.config], timeout=30, cwd=tmp_path).returncode == 0
-
-
-class Authority:
-    """An authority, and what it signs: NAME.pem and NAME.key in its folder."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.openssl("req", "-x509", *self.NEW_KEY, "-subj", "/CN=ours", "-keyout", "ca.key", "-out", "ca.pem")
-
-    NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-
-    def openssl(self, *words):
-        subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=self.folder)
-
-    def issue(self, name, days=60):
-        """A negative number of days: it has expired."""
-        self.openssl("req", *self.NEW_KEY, "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost", "-keyout", f"{name}.key",
-                     "-out", f"{name}.csr")
-        self.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", str(days), "-copy_extensions", "copy",
-                     "-out", f"{name}.pem")
 
 
 def test_a_bad_sighup_leaves_the_bridge_on_its_broker_and_names_the_file(tmp_path):
