@@ -4,10 +4,11 @@ Each gateway's state lies on a small disk of its own where mounting is allowed, 
 """
 from __future__ import annotations
 
-import os
+import json
 import pathlib
 import random
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -178,7 +179,6 @@ class World:
 
     def records(self):
         """What a consumer of committed data sees, in the order of each partition."""
-        import json
         for message in self.topic.messages():
             yield {"partition": message.partition(), "offset": message.offset(), "value": json.loads(message.value())}
 
@@ -187,6 +187,6 @@ class World:
             till.stop()
         for process in self.processes:
             if process.alive:
-                process.signal(r.signal.SIGCONT) if hasattr(process, "signal") else process.popen.send_signal(r.signal.SIGCONT)
+                process.popen.send_signal(signal.SIGCONT)
         for end in reversed(self._ends):
             end()
