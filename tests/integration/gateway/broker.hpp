@@ -75,8 +75,8 @@ class Relay {
 
  private:
   struct Pair {
-    int client;
-    int server;
+    int client = -1;
+    int server = -1;
     bool open = true;
   };
   void run();

@@ -410,6 +410,16 @@ TEST_CASE(
   CHECK(gateway.hellos().size() == 2);
 }
 
+TEST_CASE("sender: an Ack of what was never sent trims nothing, even with the right digest [H-31]") {
+  GatewayBench gateway({.batch_events = 1});
+  gateway.stream_from(0, 10);
+  gateway.append(3, 200);
+  REQUIRE(gateway.sender->sent() == Row(1));
+  gateway.hear(GatewayBench::place(gateway.progress(2), 10));
+  CHECK(gateway.sender->acked() == Row(0));
+  CHECK(gateway.sender->counters().acks_refused == 1);
+}
+
 TEST_CASE("sender: an answer whose progress cannot be read is refused [H-2] [H-31]") {
   GatewayBench gateway;
   gateway.append(2);
