@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
-#include <signal.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <functional>
 #include <set>

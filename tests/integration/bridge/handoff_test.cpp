@@ -1,10 +1,10 @@
 // The whole bridge program between a real broker and its real stream, killed at will: against a real handoff::Sender,
 // and against a gateway that says what a test tells it to say.
 #include <doctest/doctest.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <fstream>
 #include <map>
 

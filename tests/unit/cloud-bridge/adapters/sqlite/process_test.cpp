@@ -1,8 +1,9 @@
 // Real processes: bridges that are killed, and a reader that stays.
 #include <doctest/doctest.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <csignal>
 
 #include "cloud-bridge/adapters/sqlite/sqlite_stream.hpp"
 #include "tests/support/stream/recording_owner.hpp"
