@@ -1,7 +1,9 @@
 #include "firmware-gateway/ingest/ingest.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <iterator>
+#include <tuple>
 #include <utility>
 
 #include "firmware-gateway/ingest/event_types.hpp"
@@ -45,27 +47,47 @@ const std::string& original_terminal(const Event& event) {
 }
 
 // Whether a stored event is what another one names as its original.
-bool is_original(const Event& stored, const Waiting& waiting) {
+Naming how_named(const Event& stored, const Waiting& waiting, std::chrono::milliseconds reference_reuse) {
   const Event& event = waiting.event;
-  if (stored.event_id() == event.event_id()) return false;
-  if (waiting.original) return stored.terminal_id() == event.terminal_id() && is_named(*waiting.original, stored);
-  return stored.terminal_id() == original_terminal(event) && stored.terminal_ref() == event.original_ref() &&
-         (event.original_type().empty() || stored.type() == event.original_type());
+  if (stored.event_id() == event.event_id()) return Naming::other;
+  if (!waiting.original) {
+    const bool named = stored.terminal_id() == original_terminal(event) &&
+                       stored.terminal_ref() == event.original_ref() &&
+                       (event.original_type().empty() || stored.type() == event.original_type());
+    return named ? Naming::by_name : Naming::other;
+  }
+  if (stored.terminal_id() != event.terminal_id()) return Naming::other;
+  const Naming naming = naming_of(*waiting.original, event, stored);
+  // STANs come round: where nothing else names it, the same one long ago is another transaction.
+  const bool vague = waiting.original->mti.empty() ? naming != Naming::by_name
+                                                   : waiting.original->is_this && naming == Naming::by_stan;
+  const std::int64_t apart = std::abs(event.occurred_at_ms() - stored.occurred_at_ms());
+  return vague && apart > reference_reuse.count() ? Naming::other : naming;
 }
 
-// Of several: one that moved money before one that did not, then one of the same batch, as references come round with
-// the batches, then the newest.
-std::optional<Event> choose_original(const std::vector<base::Bytes>& records, const Waiting& waiting) {
-  const auto rank = [&event = waiting.event](const Event& stored) {
-    return std::pair(moves_money(stored.type()), stored.batch_no() == event.batch_no());
+// Of several: the surest, then one that moved money before one that did not, then one of the same batch, as references
+// come round with the batches, then the newest.
+std::optional<Event> choose_original(const std::vector<Event>& stored, const Waiting& waiting,
+                                     std::chrono::milliseconds reference_reuse) {
+  const auto rank = [&](const Event& one) {
+    return std::tuple(how_named(one, waiting, reference_reuse), moves_money(one.type()),
+                      one.batch_no() == waiting.event.batch_no());
   };
-  std::optional<Event> best;
-  for (const base::Bytes& record : records) {
-    auto stored = parse(record);
-    if (!stored || !is_original(*stored, waiting)) continue;
-    if (!best || rank(*stored) > rank(*best)) best = std::move(stored);
+  const Event* best = nullptr;
+  for (const Event& one : stored) {
+    if (how_named(one, waiting, reference_reuse) == Naming::other) continue;
+    if (best == nullptr || rank(one) > rank(*best)) best = &one;
   }
-  return best;
+  return best == nullptr ? std::nullopt : std::optional(*best);
+}
+
+// The stored reversals of an event: newest first, as the journal gives them.
+std::vector<const Event*> reversals_of(const Event& original, const std::vector<Event>& stored) {
+  std::vector<const Event*> found;
+  for (const Event& one : stored) {
+    if (one.type() == "reversal" && one.original_event_id() == original.event_id()) found.push_back(&one);
+  }
+  return found;
 }
 
 }  // namespace
@@ -203,8 +225,8 @@ void Ingest::gather() {
 }
 
 bool Ingest::names_member_as_original(const Waiting& waiting) const {
-  const auto hash = original_hash_of(waiting);
-  return hash && group_hashes_.contains(*hash);
+  return std::ranges::any_of(original_hashes_of(waiting),
+                             [&](std::uint64_t hash) { return group_hashes_.contains(hash); });
 }
 
 bool Ingest::is_parted_by_settlement(const Waiting& waiting) const {
@@ -219,6 +241,8 @@ void Ingest::join(Waiting waiting) {
   const std::uint64_t hash = hash_of(waiting.event);
   group_keys_.emplace(std::move(key), group_.size());
   group_hashes_.insert(hash);
+  // Two that name one original: the second one is to find the first.
+  for (const std::uint64_t original : original_hashes_of(waiting)) group_hashes_.insert(original);
   group_terminals_.emplace(waiting.event.terminal_id(), waiting.settlement.has_value());
   group_.push_back({std::move(waiting), hash, {}});
 }
@@ -227,42 +251,66 @@ std::uint64_t Ingest::hash_of(const Event& event) const {
   return reference_hash(hash_key_, event.terminal_id(), event.terminal_ref());
 }
 
-std::optional<std::uint64_t> Ingest::original_hash_of(const Waiting& waiting) const {
+std::vector<std::uint64_t> Ingest::original_hashes_of(const Waiting& waiting) const {
   const Event& event = waiting.event;
-  if (waiting.original) return reference_hash(hash_key_, event.terminal_id(), waiting.original->stan);
-  if (event.original_ref().empty() || !event.original_event_id().empty()) return std::nullopt;
-  return reference_hash(hash_key_, original_terminal(event), event.original_ref());
+  if (waiting.originals_sought) return {};
+  if (!waiting.original) {
+    if (event.original_ref().empty() || !event.original_event_id().empty()) return {};
+    return {reference_hash(hash_key_, original_terminal(event), event.original_ref())};
+  }
+  std::vector<std::uint64_t> hashes{reference_hash(hash_key_, event.terminal_id(), waiting.original->stan)};
+  // A reversal that names nothing has its RRN as its reference.
+  if (event.type() == "reversal" && !waiting.original->rrn.empty())
+    hashes.push_back(reference_hash(hash_key_, event.terminal_id(), waiting.original->rrn));
+  return hashes;
 }
 
 Ingest::Find Ingest::ask_for_originals() {
   Find find;
   for (std::size_t i = 0; i < group_.size(); ++i) {
-    const auto hash = original_hash_of(group_[i].waiting);
-    if (!hash) continue;
-    find.key_hashes.push_back(*hash);
-    looking_.push_back(i);
+    for (const std::uint64_t hash : original_hashes_of(group_[i].waiting)) {
+      find.key_hashes.push_back(hash);
+      looking_.push_back(i);
+    }
   }
   return find;
 }
 
 void Ingest::on_found(std::vector<std::vector<base::Bytes>> records) {
   ASSERT(state_ == State::finding && records.size() == looking_.size());
+  std::map<std::size_t, std::vector<Event>> found;
   for (std::size_t i = 0; i < records.size(); ++i) {
-    link(group_[looking_[i]].waiting, records[i]);
+    for (const base::Bytes& record : records[i])
+      if (auto stored = parse(record)) found[looking_[i]].push_back(std::move(*stored));
+    found.try_emplace(looking_[i]);
+  }
+  for (const auto& [member, stored] : found) {
+    link(group_[member].waiting, stored);
+    group_[member].key_hash = hash_of(group_[member].waiting.event);
   }
   looking_.clear();
   state_ = State::idle;
 }
 
-void Ingest::link(Waiting& waiting, const std::vector<base::Bytes>& records) {
-  const auto original = choose_original(records, waiting);
-  const bool brings_it_again = waiting.original && waiting.original->is_this;
+void Ingest::link(Waiting& waiting, const std::vector<Event>& stored) const {
   // Looked for once: what is not stored by now comes too late.
-  waiting.original.reset();
-  if (!original) return;
-  // With the original's key it is found to be its repeat.
-  if (brings_it_again) return take_key(waiting.event, *original);
-  link_original(waiting.event, *original);
+  waiting.originals_sought = true;
+  Event& event = waiting.event;
+  const auto original = choose_original(stored, waiting, settings_.reference_reuse);
+  if (!original) {
+    // A reversal is stored under the reference of what it reverses: nobody can say whether this one is.
+    if (waiting.original && waiting.original->is_reversal()) leave_open(event);
+    return;
+  }
+  // With its key it is found to be its repeat.
+  if (waiting.original && waiting.original->is_this) return take_identity(event, *original);
+  if (!waiting.original || event.type() != "reversal") return link_original(event, *original);
+  const auto before = reversals_of(*original, stored);
+  std::int64_t taken_back = 0;
+  for (const Event* one : before) taken_back += std::abs(one->effect_minor());
+  link_reversal(event, *original, waiting.original->rest_minor, taken_back);
+  // What is reversed already is not reversed once more by a message that says it in another way.
+  if (!before.empty()) take_identity(event, *before.back());
 }
 
 Ingest::Append Ingest::append_group() {

@@ -149,8 +149,9 @@ class Ingest {
   void join(Waiting waiting);
   [[nodiscard]] std::optional<Waiting> next_waiting();
   [[nodiscard]] std::uint64_t hash_of(const tillstream::v1::Event& event) const;
-  [[nodiscard]] std::optional<std::uint64_t> original_hash_of(const Waiting& waiting) const;
-  static void link(Waiting& waiting, const std::vector<base::Bytes>& records);
+  // Under which what it names, and what else names that, may be stored.
+  [[nodiscard]] std::vector<std::uint64_t> original_hashes_of(const Waiting& waiting) const;
+  void link(Waiting& waiting, const std::vector<tillstream::v1::Event>& stored) const;
   [[nodiscard]] Find ask_for_originals();
   [[nodiscard]] Append append_group();
   [[nodiscard]] std::optional<Output> advance();
@@ -179,7 +180,7 @@ class Ingest {
   std::set<std::uint64_t> group_hashes_;
   std::map<std::string, bool> group_terminals_;  // of its members; true: it settles
   journal::Tallies tallies_;                     // after every row that on_appended reported
-  std::vector<std::size_t> looking_;             // members whose originals are being looked up
+  std::vector<std::size_t> looking_;             // the member for whose sake each hash is being looked up
   std::deque<Reply> replies_;
   IngestCounts counts_;
 };

@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "firmware-gateway/ingest/derivation.hpp"
 #include "firmware-gateway/ingest/event_types.hpp"
@@ -161,6 +162,23 @@ void take_amount(Event& event, const Event& original) {
     incomplete.erase(std::remove(incomplete.begin(), incomplete.end(), name_of(field)), incomplete.end());
 }
 
+// What a reversal takes back beside those before it.
+std::int64_t not_taken_back(const Event& event, const Event& original, bool says_rest, std::int64_t taken_back) {
+  const std::int64_t amount = event.amount_minor();
+  // Of the whole, or down to a rest: the earlier ones are inside. Of a part: it comes on top of them.
+  if (says_rest || amount >= original.amount_minor()) return std::max<std::int64_t>(amount - taken_back, 0);
+  return std::min(amount, std::max<std::int64_t>(original.amount_minor() - taken_back, 0));
+}
+
+// Tip, cash-back and surcharge in another currency than the amount of which they are part.
+Fields without_foreign_parts(Fields fields, const Event& event) {
+  const auto currency = base::find_currency(fields.parts_currency);
+  if (fields.parts_currency.empty() || (currency && currency->alpha == event.currency())) return fields;
+  for (const Field part : {Field::tip_minor, Field::cashback_minor, Field::surcharge_minor})
+    if (std::exchange(fields.number(part), std::nullopt)) fields.incomplete.emplace_back(name_of(part));
+  return fields;
+}
+
 }  // namespace
 
 // Card schemes write times that only the moment of receipt and the terminal's zone complete.
@@ -186,6 +204,7 @@ base::Result<Event, Refusal> Recorder::record(const redact::Cleared& cleared, Mo
   Event event;
   if (auto refusal = set_time(event, fields)) return base::fail(std::move(*refusal));
   if (auto refusal = set_currency(event, fields, *profile)) return base::fail(std::move(*refusal));
+  fields = without_foreign_parts(std::move(fields), event);
   set_texts(event, fields);
   set_card(event, fields);
   set_merchant(event, fields, *profile);
@@ -206,6 +225,30 @@ void link_original(Event& event, const Event& original) {
   if (takes_back_all(event) && original.has_amount_minor()) take_amount(event, original);
   event.set_original_event_id(original.event_id());
   if (const auto effect = effect_of(event, original)) event.set_effect_minor(*effect);
+}
+
+void link_reversal(Event& event, const Event& original, std::optional<std::int64_t> rest_minor,
+                   std::int64_t taken_back_minor) {
+  const std::int64_t rest = rest_minor.value_or(0);
+  const bool of_approved_part = event.has_amount_minor() && original.outcome() == "partial" &&
+                                event.amount_minor() + rest == original.requested_minor();
+  const bool says_rest_alone = rest_minor && !event.has_amount_minor();
+  if ((says_rest_alone || of_approved_part) && original.has_amount_minor() && rest < original.amount_minor()) {
+    take_amount(event, original);
+    event.set_amount_minor(original.amount_minor() - rest);
+  }
+  // How much it takes back, nobody can say: not all, in any case.
+  if (rest_minor && !event.has_amount_minor()) return event.set_original_event_id(original.event_id());
+  link_original(event, original);
+  if (!event.has_effect_minor() || event.effect_minor() == 0) return;
+  const std::int64_t moved = not_taken_back(event, original, rest_minor.has_value(), taken_back_minor);
+  event.set_effect_minor(event.effect_minor() < 0 ? -moved : moved);
+}
+
+void leave_open(Event& event) {
+  event.set_outcome("unknown");
+  if (event.has_amount_minor()) event.set_effect_minor(0);
+  event.add_incomplete(std::string(name_of(Field::original_ref)));
 }
 
 }  // namespace ingest

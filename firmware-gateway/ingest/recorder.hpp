@@ -2,6 +2,9 @@
 // normalises.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+
 #include "firmware-gateway/ingest/terminals.hpp"
 #include "firmware-gateway/ingest/time_zones.hpp"
 #include "firmware-gateway/redact/card_guard.hpp"
@@ -50,5 +53,13 @@ class Recorder {
 // Links an event to its original: its id, the effect, which depends on the original's type, and of a reversal that says
 // none the amount.
 void link_original(tillstream::v1::Event& event, const tillstream::v1::Event& original);
+
+// The same of a card-scheme reversal: of a part, where it says what the original comes to afterwards; of the approved
+// part, where it names what was asked for; and never more than what earlier reversals have left.
+void link_reversal(tillstream::v1::Event& event, const tillstream::v1::Event& original,
+                   std::optional<std::int64_t> rest_minor, std::int64_t taken_back_minor);
+
+// What an event does hangs on an original that nobody can find: it moves nothing until somebody says what it was.
+void leave_open(tillstream::v1::Event& event);
 
 }  // namespace ingest

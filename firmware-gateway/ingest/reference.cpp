@@ -1,7 +1,10 @@
 #include "firmware-gateway/ingest/reference.hpp"
 
+#include <fmt/format.h>
+
 #include <cstdlib>
 
+#include "firmware-gateway/ingest/event_types.hpp"
 #include "firmware-gateway/journal/sip_hash.hpp"
 #include "firmware-gateway/redact/card_guard.hpp"
 
@@ -39,6 +42,7 @@ std::int64_t asked_for(const Event& event) {
 }
 
 constexpr std::string_view unknown = "unknown";
+constexpr const char* processing_code = "processing_code";
 
 // The same request, and one of the two says what became of it.
 bool differ_in_knowledge(const Event& a, const Event& b) {
@@ -48,6 +52,33 @@ bool differ_in_knowledge(const Event& a, const Event& b) {
 std::string attribute(const Event& event, const char* name) {
   const auto found = event.attributes().find(name);
   return found == event.attributes().end() ? std::string() : found->second;
+}
+
+// Blank or zeros: terminals fill it so until a host has given one.
+bool has_rrn(std::string_view rrn) { return rrn.find_first_not_of('0') != std::string_view::npos; }
+
+bool differ(std::string_view a, std::string_view b) { return !a.empty() && !b.empty() && a != b; }
+
+// Whether two messages may be of one transaction: each of card, merchant and currency that both say is the same.
+bool may_be_one(const Event& event, const Event& stored) {
+  return !differ(event.card_last4(), stored.card_last4()) && !differ(event.merchant_id(), stored.merchant_id()) &&
+         !differ(event.currency(), stored.currency());
+}
+
+// The same of amount and kind.
+bool agrees(const redact::Original& original, const Event& event, const Event& stored) {
+  const std::int64_t amount = event.amount_minor() + original.rest_minor.value_or(0);
+  const bool same_amount = !event.has_amount_minor() || !stored.has_amount_minor() || amount == stored.amount_minor() ||
+                           amount == asked_for(stored);
+  return same_amount && !differ(attribute(event, processing_code), attribute(stored, processing_code));
+}
+
+// Its transmission time, or its local time.
+bool is_of_time(std::string_view time, std::string_view message_ref, const Event& stored) {
+  if (time.empty()) return false;
+  if (attribute(stored, redact::transmitted_at) == time) return true;
+  // In a reversal's this is the time of what it reverses.
+  return stored.type() != "reversal" && message_ref.find(fmt::format(" time {}", time)) != std::string_view::npos;
 }
 
 bool has_mark(std::string_view text) { return text.find(redact::identity_mark_begin) != std::string_view::npos; }
@@ -84,21 +115,37 @@ std::string message_key(const Event& event) {
   return {};
 }
 
-bool is_named(const redact::Original& original, const Event& stored) {
-  if (stored.source() != word(redact::Source::iso8583) || stored.terminal_ref() != original.stan) return false;
+Naming naming_of(const redact::Original& original, const Event& event, const Event& stored) {
+  if (stored.source() != word(redact::Source::iso8583) || stored.event_id() == event.event_id()) return Naming::other;
   const std::string ref = attribute(stored, redact::message_ref);
+  const bool is_reversal = stored.type() == "reversal";
+  // A reversal has the STAN of what it reverses as its reference, and one of its own.
+  if ((is_reversal ? stored.stan() : stored.terminal_ref()) != original.stan) return Naming::other;
+  const bool same_rrn = has_rrn(original.rrn) && has_rrn(stored.rrn()) && original.rrn == stored.rrn();
+  if (original.mti.empty()) {
+    if (is_reversal || !moves_money(stored.type())) return Naming::other;
+    if (has_rrn(original.rrn) && has_rrn(stored.rrn())) return same_rrn ? Naming::by_name : Naming::other;
+    return may_be_one(event, stored) && agrees(original, event, stored) ? Naming::by_content : Naming::other;
+  }
   // Version and class: what was asked for as a request may have been told as an advice.
-  if (!ref.starts_with(std::string_view(original.mti).substr(0, 2))) return false;
-  if (!original.rrn.empty() && !stored.rrn().empty()) return original.rrn == stored.rrn();
-  if (original.time.empty()) return true;
-  const std::string transmitted = attribute(stored, redact::transmitted_at);
-  return original.time == transmitted || ref.find(" time " + original.time) != std::string::npos;
+  if (!ref.starts_with(std::string_view(original.mti).substr(0, 2))) return Naming::other;
+  if (same_rrn || is_of_time(original.time, ref, stored)) return Naming::by_name;
+  const bool other_rrn = original.rrn_named && has_rrn(stored.rrn());
+  if (other_rrn || !original.time.empty() || !may_be_one(event, stored)) return Naming::other;
+  return agrees(original, event, stored) ? Naming::by_content : Naming::by_stan;
 }
 
-void take_key(Event& event, const Event& stored) {
+void take_identity(Event& event, const Event& stored) {
   event.set_terminal_ref(stored.terminal_ref());
   event.set_batch_no(stored.batch_no());
   (*event.mutable_attributes())[redact::message_ref] = attribute(stored, redact::message_ref);
+  event.set_original_ref(stored.original_ref());
+  if (event.type() == "sale" && stored.type() == "completion") event.set_type(stored.type());
+  if (event.card_last4().empty()) event.set_card_last4(stored.card_last4());
+  if (event.card_brand().empty()) event.set_card_brand(stored.card_brand());
+  const bool same_part = stored.outcome() == "partial" && event.outcome() == "approved" && stored.has_amount_minor() &&
+                         event.amount_minor() == stored.amount_minor();
+  if (same_part) event.set_outcome(stored.outcome());
 }
 
 Relation relation(const Event& incoming, const Event& stored, std::chrono::milliseconds reference_reuse) {

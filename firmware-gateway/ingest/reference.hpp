@@ -37,12 +37,19 @@ struct StoredKey {
 // terminal_id, terminal_ref, batch_no and message_key, as one text.
 [[nodiscard]] std::string duplicate_key(const tillstream::v1::Event& event);
 
-// Whether a stored event is the one that a card-scheme message of that terminal names: by MTI and STAN, and by RRN
-// where both have one, else by time.
-[[nodiscard]] bool is_named(const redact::Original& original, const tillstream::v1::Event& stored);
+// How sure it is that a stored event of the same terminal is the one of which a card-scheme message speaks.
+enum class Naming {
+  other,       // it is another one
+  by_stan,     // MTI and STAN are its; amount, card or kind are not
+  by_content,  // STAN, and all that both say of amount, card and kind
+  by_name,     // MTI and STAN, and its time or its RRN
+};
+[[nodiscard]] Naming naming_of(const redact::Original& original, const tillstream::v1::Event& event,
+                               const tillstream::v1::Event& stored);
 
-// Makes an event that brings a stored one again a repeat of it.
-void take_key(tillstream::v1::Event& event, const tillstream::v1::Event& stored);
+// Makes an event that is a stored one once more, in other words, a repeat of it. What it may say with other words, or
+// leave out, becomes the stored one's; amount and outcome stay what it says.
+void take_identity(tillstream::v1::Event& event, const tillstream::v1::Event& stored);
 
 enum class Relation {
   unrelated,   // another key: the hash alone was equal

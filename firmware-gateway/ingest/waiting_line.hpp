@@ -26,8 +26,9 @@ struct Waiting {
   Ticket ticket;
   tillstream::v1::Event event;
   redact::OnConflict on_conflict = redact::OnConflict::refuse;
-  // What a card-scheme message says of its original, until that has been looked for.
+  // What a card-scheme message says of its original.
   std::optional<redact::Original> original{};
+  bool originals_sought = false;
   // It settles: compared with everything of its terminal before it, and nothing after it.
   std::optional<redact::Settlement> settlement = std::nullopt;
   // Every stored row up to this one has been compared.

@@ -117,12 +117,17 @@ struct WrittenTime {
 
 // What a card-scheme message tells of the transaction that it reverses, completes or brings again.
 struct Original {
-  std::string mti;   // four digits
+  std::string mti;   // four digits; empty: nothing is named, and it has the STAN of the message itself
   std::string stan;  // as the original's terminal_ref
   std::string time;  // MMDDhhmmss, its transmission time or its local time; or empty
-  std::string rrn;   // or empty
+  std::string rrn;   // the original's where rrn_named, else the message's own, which may be another; or empty
+  bool rrn_named = false;
   // The event is the original itself, brought again (batch upload): where that one is stored, this is a repeat of it.
   bool is_this = false;
+  // Of a reversal of a part: what the original comes to afterwards.
+  std::optional<std::int64_t> rest_minor;
+
+  [[nodiscard]] bool is_reversal() const { return mti.size() > 1 && mti[1] == '4'; }
 };
 
 // What a terminal that settles says beside its totals.
@@ -166,6 +171,9 @@ struct Fields {
   std::optional<WrittenTime> written_local;
   std::optional<WrittenTime> written_utc;
   std::optional<Original> original;
+  // Of tip, cash-back and surcharge, where the message names it and no currency of the whole: they count in that of the
+  // terminal only.
+  std::string parts_currency;
   std::optional<Settlement> settlement;
   std::optional<KeyedToken> previous_token;
 

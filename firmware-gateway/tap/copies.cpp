@@ -63,7 +63,9 @@ void put(TapCopy::Original& copy, const redact::Original& original) {
   copy.set_stan(original.stan);
   copy.set_time(original.time);
   if (base::utf8_prefix(original.rrn) == original.rrn.size()) copy.set_rrn(original.rrn);
+  copy.set_rrn_named(original.rrn_named);
   copy.set_is_this(original.is_this);
+  if (original.rest_minor) copy.set_rest_minor(*original.rest_minor);
 }
 
 void put(TapCopy::Settlement& copy, const redact::Settlement& settlement) {
@@ -98,6 +100,8 @@ void put(TapCopy& copy, Fields& fields) {
   if (fields.written_local) put(*copy.mutable_written_local(), *fields.written_local);
   if (fields.written_utc) put(*copy.mutable_written_utc(), *fields.written_utc);
   if (fields.original) put(*copy.mutable_original(), *fields.original);
+  if (base::utf8_prefix(fields.parts_currency) == fields.parts_currency.size())
+    copy.set_parts_currency(fields.parts_currency);
   if (fields.settlement) put(*copy.mutable_settlement(), *fields.settlement);
 }
 
@@ -110,12 +114,16 @@ std::optional<Field> find(const std::string& name, redact::Kind kind) {
 constexpr std::size_t mti_digits = 4;
 
 std::optional<redact::Original> read_original(const TapCopy::Original& original) {
-  if (original.mti().size() != mti_digits || original.stan().empty()) return std::nullopt;
-  return redact::Original{.mti = original.mti(),
-                          .stan = original.stan(),
-                          .time = original.time(),
-                          .rrn = original.rrn(),
-                          .is_this = original.is_this()};
+  if ((!original.mti().empty() && original.mti().size() != mti_digits) || original.stan().empty()) return std::nullopt;
+  redact::Original read{.mti = original.mti(),
+                        .stan = original.stan(),
+                        .time = original.time(),
+                        .rrn = original.rrn(),
+                        .rrn_named = original.rrn_named(),
+                        .is_this = original.is_this(),
+                        .rest_minor = {}};
+  if (original.has_rest_minor()) read.rest_minor = original.rest_minor();
+  return read;
 }
 
 redact::Settlement read_settlement(const TapCopy::Settlement& copy) {
@@ -154,6 +162,7 @@ Draft read_draft(TapCopy& copy) {
   if (copy.has_written_local()) fields.written_local = read_time(copy.written_local());
   if (copy.has_written_utc()) fields.written_utc = read_time(copy.written_utc());
   if (copy.has_original()) fields.original = read_original(copy.original());
+  fields.parts_currency = copy.parts_currency();
   if (copy.has_settlement()) fields.settlement = read_settlement(copy.settlement());
   return draft;
 }

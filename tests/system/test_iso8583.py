@@ -80,8 +80,8 @@ def test_a_reversal_finds_its_original_and_takes_back_what_it_says(rig):
         assert line.ask("0420", advice(3, f37=f"6327{1:08d}", f39="68", f90=original("0220", 1)))[1][39] == "00"
         partial = advice(4, f37=f"6327{2:08d}", f90=original("0220", 2), f95="000000000500" + "0" * 12 + "C00000000C00000000")
         assert line.ask("0420", partial)[1][39] == "00"
-        # Its repeat has a STAN of its own.
-        assert line.ask("0421", {**partial, 11: "000005"})[1][39] == "00"
+        # Its repeat has a STAN and an RRN of its own.
+        assert line.ask("0421", {**partial, 11: "000005", 37: f"6327{5:08d}"})[1][39] == "00"
         assert line.ask("0420", advice(6, f37=f"6327{99:08d}", f90=original("0220", 99)))[1][39] == "00"
     sale_1, sale_2, whole, partial, orphan = wait_events(rig, 5)
     assert (whole["type"], whole["original_event_id"], whole["effect_minor"], whole["reason"]) == ("reversal", sale_1["event_id"], -1250, "timeout")

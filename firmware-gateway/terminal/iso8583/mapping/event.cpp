@@ -11,6 +11,7 @@
 #include "firmware-gateway/terminal/iso8583/mapping/totals.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/values.hpp"
 #include "proto/base/bytes.hpp"
+#include "proto/base/currency.hpp"
 #include "proto/base/utf8.hpp"
 
 namespace iso8583 {
@@ -25,7 +26,12 @@ constexpr std::string_view preauthorization_condition = "06";
 class Mapping {
  public:
   Mapping(const Message& request, const Mti& mti, const Dialect& dialect, const Told& told)
-      : request_(request), mti_(mti), dialect_(dialect), told_(told), purpose_(purpose_of(text_of(request, 3))) {}
+      : request_(request),
+        mti_(mti),
+        dialect_(dialect),
+        told_(told),
+        purpose_(purpose_of(text_of(request, 3))),
+        original_(original_of(request, mti, dialect.year)) {}
 
   [[nodiscard]] std::optional<NoEvent> no_event() const;
   [[nodiscard]] Draft draft();
@@ -35,6 +41,7 @@ class Mapping {
   void set_type();
   void set_times();
   void set_amounts();
+  void set_replacement_amount();
   void set_additional_amounts();
   void set_decision();
   void set_card();
@@ -42,7 +49,9 @@ class Mapping {
   void set_place();
   void set_codes();
 
-  [[nodiscard]] bool reverses() const { return mti_.message_class == MessageClass::reversal; }
+  [[nodiscard]] bool reverses() const { return iso8583::reverses(mti_, original_); }
+  // By MTI: not only by having its STAN.
+  [[nodiscard]] bool names_original() const { return original_ && !original_->mti.empty(); }
   [[nodiscard]] bool preauthorized() const;
   // Of the answer, where it has it, else of the request.
   [[nodiscard]] std::string latest(unsigned number) const;
@@ -82,7 +91,6 @@ std::optional<NoEvent> Mapping::no_event() const {
 Draft Mapping::draft() {
   draft_.fields.source = redact::Source::iso8583;
   draft_.fields.on_conflict = redact::OnConflict::store;
-  original_ = original_of(request_, mti_, dialect_.year);
   set_identity();
   set_times();
   set_codes();
@@ -105,14 +113,14 @@ void Mapping::set_identity() {
   const std::string rrn = text_of(request_, 37);
   put(Field::terminal_id, text_of(request_, 41));
   put(Field::stan, stan);
-  put(Field::rrn, latest(37));
+  put(Field::rrn, original_ && original_->rrn_named ? original_->rrn : latest(37));
   std::string ref = stan;
-  if (original_ && (reverses() || original_->is_this)) ref = original_->stan;
+  if (names_original() && (reverses() || original_->is_this)) ref = original_->stan;
   // The repeat of a reversal may have a STAN of its own.
-  if (!original_ && reverses() && !rrn.empty()) ref = rrn;
+  if (!names_original() && reverses() && !rrn.empty()) ref = rrn;
   put(Field::terminal_ref, ref);
   attribute(redact::message_ref, message_ref_of(request_, mti_, dialect_.year, original_));
-  if (original_ && !original_->is_this) put(Field::original_ref, original_->stan);
+  if (names_original() && !original_->is_this) put(Field::original_ref, original_->stan);
 }
 
 bool Mapping::preauthorized() const {
@@ -122,13 +130,14 @@ bool Mapping::preauthorized() const {
 }
 
 void Mapping::set_type() {
-  const bool completes = original_ && !original_->is_this && original_->mti.substr(1, 1) == "1";
-  const MessageClass message_class = [&] {
-    if (!original_ || !(original_->is_this || reverses())) return mti_.message_class;
-    return static_cast<MessageClass>(original_->mti[1] - '0');
-  }();
+  const auto original_mti = original_ ? read_mti(original_->mti) : std::nullopt;
+  const MessageClass original_class = original_mti ? original_mti->message_class : mti_.message_class;
+  const bool completes = original_mti && original_class == MessageClass::authorization && !original_->is_this;
+  const MessageClass message_class =
+      reverses() || (original_ && original_->is_this) ? original_class : mti_.message_class;
   const std::string_view type = type_of(purpose_, message_class, preauthorized(), completes && !reverses());
-  put(reverses() ? Field::original_type : Field::type, type);
+  const bool reverses_reversal = reverses() && original_mti && original_->is_reversal() && !original_->is_this;
+  put(reverses() ? Field::original_type : Field::type, reverses_reversal ? "reversal" : type);
   if (reverses()) put(Field::type, "reversal");
   // What a credit adjustment moves goes the way of a refund.
   if (purpose_ == Purpose::credit_adjustment && !reverses()) put(Field::original_type, "refund");
@@ -140,40 +149,70 @@ void Mapping::set_times() {
   draft_.fields.written_utc = transmission_time(request_);
   if (!draft_.fields.written_local && !draft_.fields.written_utc) incomplete(Field::occurred_at);
   attribute(redact::transmitted_at, std::string(digits_of(request_, 7, 10).value_or("")));
+  // Whatever brings a transaction again is found by that one's time, as a message that reverses it has it.
+  if (original_ && original_->is_this && dialect_.year < 1993) attribute(redact::transmitted_at, original_->time);
 }
 
 void Mapping::set_amounts() {
-  std::int64_t amount = 0;
-  if (const auto requested = amount_of(request_, 4)) {
-    amount = *requested;
-    draft_.fields.number(Field::amount_minor) = amount;
-  } else {
-    incomplete(Field::amount_minor);
-  }
+  draft_.fields.number(Field::amount_minor) = amount_of(request_, 4);
+  if (!draft_.fields.number(Field::amount_minor)) incomplete(Field::amount_minor);
   const std::string currency = latest(49);
   put(Field::currency, currency_code(currency));
-  // Replacement amounts: what the transaction comes to after a reversal of a part.
-  const std::string replaced = text_of(request_, 95);
-  if (reverses() && replaced.size() >= 12) {
-    const auto rest = to_number(std::string_view(replaced).substr(0, 12));
-    if (rest && *rest > 0 && *rest < amount) draft_.fields.number(Field::amount_minor) = amount - *rest;
-    if (!rest || *rest >= std::max<std::int64_t>(amount, 1)) incomplete(Field::amount_minor);
-  }
+  set_replacement_amount();
   set_additional_amounts();
 }
 
-// Up to six times: account type n2, amount type n2, currency n3, sign C or D, amount n12.
+// What the transaction comes to after a reversal of a part. In 1993 field 95 is the card issuer's reference.
+void Mapping::set_replacement_amount() {
+  constexpr std::size_t amount_digits = 12;
+  const std::string replaced = text_of(request_, 95);
+  if (!reverses() || dialect_.year >= 1993 || replaced.empty()) return;
+  auto& amount = draft_.fields.number(Field::amount_minor);
+  const auto rest = replaced.size() < amount_digits ? std::nullopt : to_number(replaced.substr(0, amount_digits));
+  if (rest == 0) return;
+  const bool makes_sense = rest && (!amount || *rest < *amount);
+  if (makes_sense) {
+    if (original_) original_->rest_minor = rest;
+    if (amount) amount = *amount - *rest;
+  } else if (amount) {
+    incomplete(Field::amount_minor);
+  } else {
+    // It takes back something, and not the whole.
+    attribute(redact::unread_amount, replaced.substr(0, amount_digits));
+  }
+}
+
+// As three digits or three letters.
+bool same_currency(std::string_view a, std::string_view b) {
+  const auto one = base::find_currency(a);
+  const auto other = base::find_currency(b);
+  return one && other ? one->alpha == other->alpha : a == b;
+}
+
+std::optional<Field> part_of(std::string_view amount_type) {
+  if (amount_type == "40") return Field::cashback_minor;
+  if (amount_type == "42") return Field::surcharge_minor;
+  if (amount_type == "44") return Field::tip_minor;
+  return std::nullopt;
+}
+
+// Up to six times: account type n2, amount type n2, currency n3, sign C or D, amount n12. Several of one type, of
+// several accounts, are added up.
 void Mapping::set_additional_amounts() {
   constexpr std::size_t entry_bytes = 20;
   const std::string text = text_of(request_, 54);
+  std::string currency = draft_.fields.text(Field::currency);
   for (std::size_t at = 0; at + entry_bytes <= text.size(); at += entry_bytes) {
     const std::string_view entry = std::string_view(text).substr(at, entry_bytes);
+    const auto field = part_of(entry.substr(2, 2));
+    if (!field) continue;
     const auto amount = to_number(entry.substr(8));
-    const std::string_view kind = entry.substr(2, 2);
-    if (!amount || entry.substr(4, 3) != draft_.fields.text(Field::currency)) continue;
-    if (kind == "40") draft_.fields.number(Field::cashback_minor) = amount;
-    if (kind == "42") draft_.fields.number(Field::surcharge_minor) = amount;
-    if (kind == "44") draft_.fields.number(Field::tip_minor) = amount;
+    if (currency.empty()) currency = draft_.fields.parts_currency = entry.substr(4, 3);
+    if (amount && same_currency(entry.substr(4, 3), currency)) {
+      draft_.fields.number(*field) = draft_.fields.number(*field).value_or(0) + *amount;
+    } else {
+      incomplete(*field);
+    }
   }
 }
 
@@ -203,10 +242,11 @@ void Mapping::set_decision() {
   put(Field::authorized_by, decision.authorized_by);
   put(Field::response_code, code);
   if (told_.answer != nullptr && is_advice) attribute("host_response", text_of(*told_.answer, 39));
-  if (decision.outcome != "partial") return;
-  const auto approved = told_.answer == nullptr ? std::nullopt : amount_of(*told_.answer, 4);
-  draft_.fields.number(Field::requested_minor) = draft_.fields.number(Field::amount_minor);
-  if (approved) draft_.fields.number(Field::amount_minor) = approved;
+  if (decision.outcome != "partial" || decided_before) return;
+  // Of which part the answer alone says.
+  auto& amount = draft_.fields.number(Field::amount_minor);
+  draft_.fields.number(Field::requested_minor) = std::exchange(amount, amount_of(*told_.answer, 4));
+  if (!amount) incomplete(Field::amount_minor);
 }
 
 // The card's number is in the first of these that has one.

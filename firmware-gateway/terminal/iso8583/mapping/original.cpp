@@ -65,9 +65,18 @@ std::optional<redact::Original> by_field_56(const Message& message) {
 std::optional<redact::Original> by_field_60(const Message& message) {
   const std::string data = text_of(message, 60);
   auto original = begin_original(data);
-  if (original && data.size() >= mti_digits + stan_digits + rrn_bytes)
-    original->rrn = trimmed(std::string_view(data).substr(mti_digits + stan_digits, rrn_bytes));
+  if (!original || data.size() < mti_digits + stan_digits + rrn_bytes) return original;
+  const std::string_view rrn = trimmed(std::string_view(data).substr(mti_digits + stan_digits, rrn_bytes));
+  if (all_zeros(rrn)) return original;
+  original->rrn = rrn;
+  original->rrn_named = true;
   return original;
+}
+
+std::optional<redact::Original> by_own_stan(const Message& message) {
+  redact::Original original;
+  original.stan = text_of(message, 11);
+  return all_digits(original.stan) ? std::optional(original) : std::nullopt;
 }
 
 std::string written(const redact::WrittenTime& time) {
@@ -89,29 +98,45 @@ void add(std::string& ref, std::string_view name, std::string_view value) {
 }  // namespace
 
 std::optional<redact::Original> original_of(const Message& message, const Mti& mti, unsigned year) {
+  const bool uploads = mti.message_class == MessageClass::file_action;
+  const auto uploaded = uploads ? by_field_60(message) : std::nullopt;
   std::optional<redact::Original> original = year >= 1993 ? by_field_56(message) : by_field_90(message);
-  if (!original && mti.message_class == MessageClass::file_action) original = by_field_60(message);
+  // The upload of a reversal that also says what was reversed is that reversal once more.
+  const bool reversed_is_named = uploaded && original && uploaded->is_reversal() && !original->is_reversal();
+  if (uploaded && !reversed_is_named) original = uploaded;
+  if (!original && mti.message_class == MessageClass::reversal) original = by_own_stan(message);
   if (!original) return std::nullopt;
-  // The RRN is the transaction's, and goes through all of its messages.
   if (original->rrn.empty()) original->rrn = text_of(message, 37);
-  original->is_this = mti.message_class == MessageClass::file_action;
+  original->is_this = uploads && !reversed_is_named;
   return original;
+}
+
+bool reverses(const Mti& mti, const std::optional<redact::Original>& original) {
+  if (mti.message_class == MessageClass::file_action && original) return !original->is_this || original->is_reversal();
+  return mti.message_class == MessageClass::reversal;
 }
 
 std::string message_ref_of(const Message& message, const Mti& mti, unsigned year,
                            const std::optional<redact::Original>& original) {
   const bool in_its_place = original && original->is_this;
-  const std::string_view kind = in_its_place ? std::string_view(original->mti) : message.mti();
-  const bool reverses = mti.message_class == MessageClass::reversal;
+  const bool reversal = reverses(mti, original);
+  const bool names_reversed = reversal && original && !original->mti.empty() && !in_its_place;
   // What a terminal reverses as a request at first and as an advice later is reversed once.
-  std::string ref(kind.substr(0, reverses ? 2 : 3));
-  if (reverses && original) {
+  std::string ref;
+  if (names_reversed) {
+    ref = fmt::format("{}4", message.mti()[0]);
     add(ref, "of", std::string_view(original->mti).substr(0, 2));
     add(ref, "time", original->time);
-  } else if (!reverses || text_of(message, 37).empty()) {
-    add(ref, "time", own_time(message, year));
+    // Only where nothing else tells two with one STAN apart: a repeat may have another.
+    if (original->time.empty()) add(ref, "rrn", text_of(message, 37));
+  } else {
+    ref = in_its_place ? original->mti.substr(0, reversal ? 2 : 3)
+                       : std::string(message.mti().substr(0, reversal ? 2 : 3));
+    const bool has_local_time = in_its_place && year >= 1993 && !original->time.empty();
+    if (!reversal || text_of(message, 37).empty())
+      add(ref, "time", has_local_time ? original->time : own_time(message, year));
+    add(ref, "rrn", original && original->rrn_named ? original->rrn : text_of(message, 37));
   }
-  add(ref, "rrn", text_of(message, 37));
   add(ref, "acquirer", text_of(message, 32));
   add(ref, "merchant", text_of(message, 42));
   return ref;

@@ -11,13 +11,16 @@
 
 namespace iso8583 {
 
-// By field 90 (1987) or 56 (1993), by field 60 in the batch upload, else for a reversal by its own RRN. Nothing: the
-// message names none, or filler.
+// By field 60 in the batch upload, by field 90 (1987) or 56 (1993). A reversal that names none has its original's STAN:
+// so terminals do whose request timed out. Nothing: the message names none, or filler.
 [[nodiscard]] std::optional<redact::Original> original_of(const Message& message, const Mti& mti, unsigned year);
+
+// Whether the message reverses something: of class reversal, or the batch upload of such a one.
+[[nodiscard]] bool reverses(const Mti& mti, const std::optional<redact::Original>& original);
 
 // What tells this message from others of the terminal with the same STAN, the same in each repeat: version, class and
 // function, local time (else the transmission time), RRN, acquirer and merchant. A reversal is told by what it
-// reverses, as its repeat may have a STAN and a time of its own.
+// reverses, as its repeat may have a STAN, a time and an RRN of its own.
 [[nodiscard]] std::string message_ref_of(const Message& message, const Mti& mti, unsigned year,
                                          const std::optional<redact::Original>& original);
 

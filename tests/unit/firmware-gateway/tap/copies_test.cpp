@@ -60,6 +60,28 @@ TEST_CASE("copies: a draft arrives with all that it holds") {
   CHECK(fields.written_utc->hour == 11);
 }
 
+TEST_CASE("copies: what is said of an original arrives, also where nothing names it; and the currency of parts") {
+  redact::Draft made = draft();
+  made.fields.original = redact::Original{.mti = "",
+                                          .stan = "000047",
+                                          .time = "",
+                                          .rrn = "632700004711",
+                                          .rrn_named = true,
+                                          .is_this = true,
+                                          .rest_minor = 500};
+  made.fields.parts_currency = "978";
+  const auto up = tap::read_up(payload(tap::to_frame(7, std::move(made))));
+  REQUIRE(up);
+  const auto& fields = std::get<tap::Copy>(*up).draft.fields;
+  REQUIRE(fields.original);
+  CHECK(fields.original->mti.empty());
+  CHECK(fields.original->stan == "000047");
+  CHECK(fields.original->rrn_named);
+  CHECK(fields.original->is_this);
+  CHECK(fields.original->rest_minor == 500);
+  CHECK(fields.parts_currency == "978");
+}
+
 TEST_CASE("copies: what is no UTF-8 is told as incomplete, and the rest can be read") {
   redact::Draft made = draft();
   made.fields.text(Field::merchant_name) = "CAF\xC3";
