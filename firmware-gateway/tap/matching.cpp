@@ -60,6 +60,12 @@ bool is_repeat(const Request& again, const Request& first) {
          });
 }
 
+// A reversal that names no original has its STAN: never that of another reversal.
+bool is_reversible(const Mti& mti, const redact::Original& original) {
+  const auto named = iso8583::read_mti(original.mti);
+  return named ? mti.message_class == named->message_class : mti.message_class < iso8583::MessageClass::reversal;
+}
+
 // Of what is compared: the first that differs, else how many agree.
 base::Result<unsigned, Unmatched> likeness(const Message& request, const Message& answer, Agreement header,
                                            const std::vector<std::string>& host_sets) {
@@ -118,14 +124,27 @@ std::vector<Request> Matching::expire(base::Instant seen_until) {
   return expired;
 }
 
-std::vector<Request> Matching::close(Connection connection) {
-  std::vector<Request> closed;
+template <class Predicate>
+std::vector<Request> Matching::take_all(Predicate wanted) {
+  std::vector<Request> taken;
   for (auto request = open_.begin(); request != open_.end();) {
     const auto next = std::next(request);
-    if (request->connection == connection) closed.push_back(take(request));
+    if (wanted(*request)) taken.push_back(take(request));
     request = next;
   }
-  return closed;
+  return taken;
+}
+
+std::vector<Request> Matching::reverse(const Message& reversal, const redact::Original& original) {
+  return take_all([&](const Request& request) {
+    return agreement(request.message, reversal, terminal_field) == Agreement::agree &&
+           agreement(request.message, reversal, merchant_field) != Agreement::differ &&
+           text_of(request.message, stan_field) == original.stan && is_reversible(request.mti, original);
+  });
+}
+
+std::vector<Request> Matching::close(Connection connection) {
+  return take_all([&](const Request& request) { return request.connection == connection; });
 }
 
 }  // namespace tap

@@ -2,7 +2,7 @@
 // order. Pure.
 //
 //   request ──open──▶ (waits) ──answer──▶ both, once
-//                        └──────expire, close, no room──▶ the request alone: nobody knows what became of it
+//                        └──────expire, close, reversed, no room──▶ the request alone: nobody knows what became of it
 //
 // An answer is a request's when class, version and function fit, STAN (11) and terminal (41) are the same, and so are
 // the TPDU and each of 7, 12, 13, 37 and 42 that both carry: a STAN comes round, and a late answer to an older request
@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "firmware-gateway/redact/fields.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/mti.hpp"
 #include "firmware-gateway/terminal/iso8583/message.hpp"
 #include "proto/base/instant.hpp"
@@ -69,6 +70,9 @@ class Matching {
                                                         const iso8583::Mti& mti, std::string_view header);
   // Those that were seen at or before this.
   [[nodiscard]] std::vector<Request> expire(base::Instant seen_until);
+  // Those that a terminal reverses, on whatever connection: it waits for them no longer, and what reverses them is told
+  // after them.
+  [[nodiscard]] std::vector<Request> reverse(const iso8583::Message& reversal, const redact::Original& original);
   // Those of a connection that has ended.
   [[nodiscard]] std::vector<Request> close(Connection connection);
 
@@ -81,6 +85,8 @@ class Matching {
   using Requests = std::list<Request>;
 
   [[nodiscard]] Request take(Requests::iterator request);
+  template <class Predicate>
+  [[nodiscard]] std::vector<Request> take_all(Predicate wanted);
 
   MatchingLimits limits_;
   std::vector<std::string> host_sets_;

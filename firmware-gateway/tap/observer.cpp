@@ -7,6 +7,7 @@
 
 #include "firmware-gateway/terminal/iso8583/codec.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/event.hpp"
+#include "firmware-gateway/terminal/iso8583/mapping/original.hpp"
 
 namespace tap {
 
@@ -149,6 +150,9 @@ void Observer::on_answer(Connection connection, const Message& answer, const iso
 }
 
 void Observer::on_request(Request request) {
+  if (request.mti.message_class == MessageClass::reversal)
+    if (const auto original = iso8583::original_of(request.message, request.mti, dialect_->year))
+      tell_unanswered(matching_.reverse(request.message, *original));
   // Nobody answers a notification.
   if (request.mti.function == Function::notification) return tell(request, nullptr);
   const auto given_up = matching_.open(std::move(request));

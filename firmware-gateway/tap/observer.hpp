@@ -32,7 +32,7 @@ struct ObserverCounts {
   std::uint64_t unread = 0;           // connections read no further: the terminal speaks TLS
   std::uint64_t incomplete = 0;       // connections read no further: parts of their bytes were not copied
   std::uint64_t answered = 0;         // requests with their answers
-  std::uint64_t unanswered = 0;       // requests without: no answer in time, or the connection ended
+  std::uint64_t unanswered = 0;       // requests without: not in time, reversed, or the connection ended
   std::uint64_t given_up = 0;         // of these: more were open than there is room for
   std::uint64_t unasked = 0;          // answers to nothing that was open
   std::uint64_t mismatched = 0;       // answers unlike the open request with their STAN: late, or another one's

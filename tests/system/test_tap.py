@@ -310,6 +310,53 @@ def test_a_hosts_late_answer_is_not_given_to_the_next_payment_of_that_stan(bench
     assert 'tillstream_tap_mismatched_total{line="tills"} 1\n' in r.get(tap.admin_port, "/metrics")[1]
 
 
+@pytest.mark.parametrize("host_timeout", ["1s", "60s"])
+def test_the_reversal_of_a_payment_that_timed_out_takes_back_nothing_whoever_waits_longer(bench, host_timeout):
+    tap = bench.tap(bench.host(lambda mti, fields: None if mti == "0200" else approve(mti, fields)).port,
+                    line={"host_timeout": host_timeout})
+    asked = {number: value for number, value in sale(7).items() if number != 37}
+    with Line(tap.port) as line:
+        line.send(encode("0200", asked))
+        if host_timeout == "1s":
+            bench.wait_events(1)
+        # The terminal knows no more than it had sent: its STAN, no field 90, no RRN.
+        assert line.ask("0400", asked | {12: "120931"})[1][39] == "00"
+        assert line.ask("0401", asked | {12: "121001"})[1][39] == "00"
+    tap.settled()
+    first, reversal = bench.wait_events(2)
+    assert (first["type"], first["outcome"], first["effect_minor"]) == ("sale", "unknown", 0)
+    assert (reversal["type"], reversal["effect_minor"], reversal["original_event_id"]) == ("reversal", 0, first["event_id"])
+
+
+def test_a_reversal_by_the_hosts_rrn_alone_takes_back_the_payment_once(bench):
+    def script(mti, fields):
+        answer_mti, answer = approve(mti, fields)
+        return answer_mti, answer | ({37: "000000000104"} if mti == "0200" else {})
+
+    tap = bench.tap(bench.host(script).port)
+    asked = {number: value for number, value in sale(1).items() if number != 37}
+    with Line(tap.port) as line:
+        assert line.ask("0200", asked)[1][37] == "000000000104"
+        for mti in ("0400", "0401"):
+            assert line.ask(mti, asked | {37: "000000000104"})[1][39] == "00"
+    tap.settled()
+    paid, reversal = bench.wait_events(2)
+    assert (reversal["original_event_id"], reversal["effect_minor"]) == (paid["event_id"], -1250)
+
+
+def test_a_part_that_the_answer_does_not_name_is_told_as_unknown(bench):
+    def script(mti, fields):
+        answer_mti, answer = approve(mti, fields)
+        return answer_mti, {number: value for number, value in answer.items() if number != 4} | {39: "10"}
+
+    tap = bench.tap(bench.host(script).port)
+    with Line(tap.port) as line:
+        assert line.ask("0200", sale(1))[1][39] == "10"
+    event = bench.wait_events(1)[0]
+    assert (event["outcome"], event["requested_minor"], event["incomplete"]) == ("partial", 1250, ["amount_minor"])
+    assert "amount_minor" not in event and "effect_minor" not in event
+
+
 def test_a_host_that_sets_its_own_time_is_understood_once_that_is_said(bench):
     def script(mti, fields):
         answer_mti, answer = approve(mti, fields)

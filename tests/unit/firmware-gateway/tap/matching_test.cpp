@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "firmware-gateway/terminal/iso8583/mapping/original.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/values.hpp"
 #include "tests/unit/firmware-gateway/terminal/iso8583/mapping/messages.hpp"
 
@@ -215,6 +216,25 @@ TEST_CASE("matching: what nobody answers comes back when its time is over, oldes
   CHECK(answered(matching, answer({{11, "000001"}})) == "none");
   CHECK(answered(matching, answer({{11, "000003"}})) == "000003");
   CHECK_FALSE(matching.oldest());
+}
+
+TEST_CASE("matching: what its terminal reverses waits no longer, on whatever connection") {
+  const auto reversed = [](const std::string& asked, const FieldValues& fields, const std::string& mti,
+                           const FieldValues& reversal) {
+    Matching matching;
+    open(matching, request(fields, asked, 1s, {}, 2));
+    const auto message = test::message(mti, reversal);
+    const auto original = iso8583::original_of(message, *iso8583::read_mti(mti), 1987);
+    REQUIRE(original);
+    return matching.reverse(message, *original).size() == 1;
+  };
+  const std::string named = "0200004711" + std::string(32, '0');
+  CHECK(reversed("0200", sale(), "0400", sale({{12, "121000"}})));
+  CHECK(reversed("0200", sale(), "0400", sale({{11, "004712"}, {90, named}})));
+  CHECK_FALSE(reversed("0200", sale(), "0400", sale({{11, "004712"}})));
+  CHECK_FALSE(reversed("0100", sale(), "0400", sale({{11, "004712"}, {90, named}})));
+  CHECK_FALSE(reversed("0200", sale({{41, "TERM0002"}}), "0400", sale()));
+  CHECK_FALSE(reversed("0400", sale(), "0401", sale({{12, "121000"}})));
 }
 
 TEST_CASE("matching: a connection that ends gives its own requests back, and no other's") {

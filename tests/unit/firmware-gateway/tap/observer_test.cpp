@@ -139,6 +139,18 @@ TEST_CASE("observer: a repeat that is answered after the first was given up is t
   CHECK(told(observer) == Told{"004711 sale unknown ", "004711 sale approved 00"});
 }
 
+TEST_CASE("observer: a request that its terminal reverses is told before the reversal, though its time is not over") {
+  Observer observer(dialect(), 60s);
+  ask(observer, "0200", sale());
+  ask(observer, "0400", sale(), 30s);
+  reply(observer, "0410", with(sale(), "00"), 31s);
+  CHECK(told(observer) == Told{"004711 sale unknown ", "004711 reversal approved 00"});
+  CHECK(observer.counts().unanswered == 1);
+  reply(observer, "0210", with(sale(), "00"), 32s);
+  CHECK(told(observer).empty());
+  CHECK(observer.counts().unasked == 1);
+}
+
 TEST_CASE("observer: a connection that ends leaves its requests unknown, once") {
   Observer observer(dialect(), 60s);
   ask(observer, "0200", sale());
