@@ -11,6 +11,7 @@
 #include "firmware-gateway/terminal/iso8583/codec.hpp"
 #include "firmware-gateway/terminal/iso8583/explanation.hpp"
 #include "firmware-gateway/terminal/iso8583/framing.hpp"
+#include "firmware-gateway/terminal/iso8583/mapping/placement.hpp"
 #include "firmware-gateway/terminal/iso8583/shipped_dialects.hpp"
 #include "proto/base/bytes.hpp"
 
@@ -67,10 +68,14 @@ int explain(base::BytesView bytes, const Dialect& dialect, bool json) {
   const auto decoded = iso8583::decode(bytes, dialect);
   const iso8583::DecodeError* const error = decoded ? nullptr : &decoded.error();
   const iso8583::Message& message = decoded ? *decoded : error->read;
-  print(json ? iso8583::to_json(message, error) + "\n" : iso8583::explain(message, dialect));
-  if (error == nullptr) return exit_done;
-  fmt::print(stderr, "tillstream-gateway: {}\n", error->text(dialect.year));
-  return exit_failed;
+  const iso8583::Placement placement = iso8583::placement_of(message, bytes, dialect);
+  const bool misplaced = decoded ? placement.is_wrong() : placement.is_uncertain();
+  const iso8583::Hidden hidden = iso8583::hidden_in(message, placement, misplaced);
+  const std::string warning = misplaced ? "no value is shown: " + placement.text() : std::string();
+  print(json ? iso8583::to_json(message, error, hidden, warning) + "\n" : iso8583::explain(message, dialect, hidden));
+  if (misplaced) fmt::print(stderr, "tillstream-gateway: {}\n", warning);
+  if (error != nullptr) fmt::print(stderr, "tillstream-gateway: {}\n", error->text(dialect.year));
+  return error != nullptr ? exit_failed : exit_done;
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "firmware-gateway/terminal/iso8583/codec.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/event.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/original.hpp"
+#include "firmware-gateway/terminal/iso8583/mapping/placement.hpp"
 
 namespace tap {
 
@@ -111,6 +112,11 @@ void Observer::on_frame(Connection connection, Direction direction, const iso858
   if (!mti) {
     ++counts_.unreadable;
     trouble_ = message ? std::string("its MTI is none") : message.error().text(dialect_->year);
+    return;
+  }
+  if (const auto placement = iso8583::placement_of(*message, frame.message, *dialect_); placement.is_wrong()) {
+    ++counts_.unreadable;
+    trouble_ = placement.text();
     return;
   }
   if (mti->message_class == MessageClass::network) {

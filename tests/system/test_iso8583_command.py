@@ -100,6 +100,19 @@ def test_a_message_is_explained_line_by_line_and_its_card_data_masked():
     assert "4111111111111111" not in text and "2912" not in text and "0123456789ABCDEF" not in text
 
 
+def test_a_message_of_another_dialect_is_explained_without_any_value_and_says_why():
+    # Of iso87-ascii and with a damaged bitmap; iso93-ascii reads it whole, with the card number in field 42.
+    hexes = ("0320723CD28020C8100016467170862828773000000000000000435711231109012985491209011123281200344671708628287730=28129"
+             "042772237657L6942682MERCHANT000000147B4671708628287730^DOE/JOHN^2812101904277223765739A699FD23B4DD21").encode().hex()
+    done = call("decode", "--dialect", "iso93-ascii", "-", stdin=hexes)
+    lines = [line.rsplit(None, 1) for line in done.stdout.splitlines()]
+    assert lines[0][0].startswith("MTI    0320") and len(lines) > 10
+    assert all(set(value) == {"*"} for _, value in lines[1:])
+    assert "another dialect's" in done.stderr
+    told = decode("iso93-ascii", hexes)
+    assert told["mti"] == "0320" and all(set(value) == {"*"} for value in told["fields"].values()) and "another dialect's" in told["warning"]
+
+
 def test_emv_data_is_explained_by_tag():
     told = call("decode", "--dialect", "iso87-ascii-binary-bitmap",
                 next(v for v in VECTORS["vectors"] if v["name"] == "jposgen-0220-asciibb")["raw_hex"]).stdout

@@ -159,6 +159,7 @@ class Decoder {
 
   Failure read_bitmaps() {
     begin(Part::bitmap);
+    message_.bitmap_at_ = static_cast<std::uint32_t>(at_);
     if (const auto failure = read_bitmap(0, dialect_.bitmap)) return failure;
     if (announced_.has(secondary_bitmap_field)) {
       begin(Part::secondary_bitmap);
@@ -172,6 +173,7 @@ class Decoder {
       if (const auto failure = read_bitmap(2, dialect_.further_bitmap)) return failure;
       announced_.remove(tertiary_bitmap_field);
     }
+    message_.fields_at_ = static_cast<std::uint32_t>(at_);
     return std::nullopt;
   }
 
@@ -214,6 +216,7 @@ class Decoder {
   }
 
   Failure read_value(std::size_t place, const FieldFormat& format) {
+    const auto bytes_begin = static_cast<std::uint32_t>(at_);
     const auto length = read_length(format);
     if (!length) return length.error();
     char* const begin = out_;
@@ -225,6 +228,8 @@ class Decoder {
     value.begin = static_cast<std::uint32_t>(begin - message_.text());
     value.size = static_cast<std::uint32_t>(out_ - begin) & 0x0FFF'FFFFU;
     value.data_class = static_cast<std::uint8_t>(format.data_class) & 0x0FU;
+    value.bytes_begin = bytes_begin;
+    value.bytes_end = static_cast<std::uint32_t>(at_);
     return std::nullopt;
   }
 

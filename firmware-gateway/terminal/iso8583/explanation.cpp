@@ -65,10 +65,15 @@ std::string tags_of(const redact::Sensitive& field) {
   return lines;
 }
 
-std::string line_of(unsigned number, const redact::Sensitive& field, const Dialect& dialect) {
+std::string value_of(const redact::Sensitive& field, bool hides) {
+  return hides ? std::string(field.size(), '*') : redact::shown(field);
+}
+
+std::string line_of(unsigned number, const redact::Sensitive& field, const Dialect& dialect, bool hides) {
   const std::string_view name = field_name(number, dialect.year);
-  if (field.data_class() == DataClass::tlv) return fmt::format("{:>5}  {}:\n{}", number, name, tags_of(field));
-  return fmt::format("{:>5}  {:<52}  {}\n", number, name, visible(redact::shown(field)));
+  if (field.data_class() == DataClass::tlv && !hides)
+    return fmt::format("{:>5}  {}:\n{}", number, name, tags_of(field));
+  return fmt::format("{:>5}  {:<52}  {}\n", number, name, visible(value_of(field, hides)));
 }
 
 std::string_view word_of(Part part) {
@@ -103,26 +108,28 @@ std::string mti_words(std::string_view mti) {
                      versions.at(digit(0)));
 }
 
-std::string explain(const Message& message, const Dialect& dialect) {
+std::string explain(const Message& message, const Dialect& dialect, const Hidden& hidden) {
   std::string text;
   const redact::Sensitive header = message.header();
-  if (!header.empty()) text += fmt::format("header  {}\n", visible(redact::shown(header)));
+  if (!header.empty()) text += fmt::format("header  {}\n", visible(value_of(header, hidden.header)));
   if (!message.mti().empty()) text += fmt::format("MTI    {}  {}\n", message.mti(), mti_words(message.mti()));
   for (unsigned number = message.fields().next(0); number != 0; number = message.fields().next(number))
-    text += line_of(number, message.sensitive(number), dialect);
+    text += line_of(number, message.sensitive(number), dialect, hidden.fields.has(number));
   return text;
 }
 
-std::string to_json(const Message& message, const DecodeError* error) {
+std::string to_json(const Message& message, const DecodeError* error, const Hidden& hidden, std::string_view warning) {
   std::string text;
   base::JsonObject json(text);
   const redact::Sensitive header = message.header();
-  json.text("header", redact::shown(header));
+  json.text("header", value_of(header, hidden.header));
   json.text("mti", message.mti());
   base::JsonObject fields(json.begin_member("fields"));
   for (unsigned number = message.fields().next(0); number != 0; number = message.fields().next(number))
-    base::append_json_string(fields.begin_member(fmt::format("{}", number)), redact::shown(message.sensitive(number)));
+    base::append_json_string(fields.begin_member(fmt::format("{}", number)),
+                             value_of(message.sensitive(number), hidden.fields.has(number)));
   fields.end();
+  json.text("warning", warning);
   if (error != nullptr) {
     base::JsonObject wrong(json.begin_member("error"));
     wrong.text("part", word_of(error->part));

@@ -16,6 +16,8 @@ Message& Message::operator=(Message&& other) noexcept {
   has_header_ = std::exchange(other.has_header_, false);
   has_secondary_bitmap_ = std::exchange(other.has_secondary_bitmap_, false);
   fields_ = std::exchange(other.fields_, {});
+  bitmap_at_ = std::exchange(other.bitmap_at_, 0);
+  fields_at_ = std::exchange(other.fields_at_, 0);
   values_max_ = std::exchange(other.values_max_, 0);
   text_bytes_ = std::exchange(other.text_bytes_, 0);
   values_ = std::move(other.values_);
@@ -56,6 +58,11 @@ redact::Sensitive Message::sensitive(unsigned number) const {
 redact::Sensitive Message::header() const {
   if (!has_header_) return {{}, DataClass::open};
   return {value(0), static_cast<DataClass>(place(0).data_class)};
+}
+
+redact::Finding Message::bytes_of(unsigned number) const {
+  const Value& place = this->place(number);
+  return {.begin = place.bytes_begin, .end = place.bytes_end};
 }
 
 }  // namespace iso8583

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string_view>
 
+#include "firmware-gateway/redact/scan.hpp"
 #include "firmware-gateway/redact/sensitive.hpp"
 #include "firmware-gateway/terminal/iso8583/bitmap.hpp"
 #include "firmware-gateway/terminal/iso8583/dialect.hpp"
@@ -43,6 +44,12 @@ class Message {
   // The dialect's header before the MTI.
   [[nodiscard]] redact::Sensitive header() const;
 
+  // Where a field that is there stood in the message's bytes, its length before it included.
+  [[nodiscard]] redact::Finding bytes_of(unsigned number) const;
+  // Where its first bitmap began, and what came behind the last one.
+  [[nodiscard]] std::size_t bitmap_at() const { return bitmap_at_; }
+  [[nodiscard]] std::size_t fields_at() const { return fields_at_; }
+
  private:
   friend class Decoder;
   friend class Composition;
@@ -53,6 +60,8 @@ class Message {
     std::uint32_t begin;
     std::uint32_t size : 28;
     std::uint32_t data_class : 4;
+    std::uint32_t bytes_begin;
+    std::uint32_t bytes_end;
   };
   void reserve(std::size_t values, std::size_t text_bytes);
   void wipe() noexcept;
@@ -70,6 +79,8 @@ class Message {
   // The second bitmap came, be it empty.
   bool has_secondary_bitmap_ = false;
   Bitmap fields_;
+  std::uint32_t bitmap_at_ = 0;
+  std::uint32_t fields_at_ = 0;
   std::uint32_t values_max_ = 0;
   std::uint32_t text_bytes_ = 0;
   std::unique_ptr<Value[]> values_;

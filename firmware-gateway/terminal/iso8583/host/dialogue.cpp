@@ -11,6 +11,11 @@ std::string framed(const Framing& framing, std::string_view request_header, base
   return message.empty() ? std::string() : std::string(frame_answer(framing, request_header, message));
 }
 
+void tell(const Host::Shape& shape, terminal::Exchange& exchange) {
+  exchange.on_refused(redact::Reason::invalid_message);
+  exchange.on_unreadable(shape);
+}
+
 }  // namespace
 
 HostDialogue::HostDialogue(std::shared_ptr<const Dialect> dialect, std::shared_ptr<HostCounts> counts)
@@ -31,7 +36,10 @@ terminal::Dialogue::Step HostDialogue::take(terminal::Exchange& exchange) {
 terminal::Dialogue::Step HostDialogue::take(const Frame& frame, terminal::Exchange& exchange) {
   const std::string header(frame.header);
   auto reaction = Host(*dialect_).react(frame.message);
-  if (std::holds_alternative<Host::HangUp>(reaction)) return hang_up();
+  if (const auto* const hung_up = std::get_if<Host::HangUp>(&reaction)) {
+    if (!hung_up->shape.empty()) tell(hung_up->shape, exchange);
+    return hang_up();
+  }
   if (auto* const store = std::get_if<Host::Store>(&reaction)) {
     exchange.store(std::move(store->draft),
                    [dialect = dialect_, header, echo = std::move(store->echo)](const terminal::Answer& answer) {
@@ -42,8 +50,7 @@ terminal::Dialogue::Step HostDialogue::take(const Frame& frame, terminal::Exchan
     exchange.say(framed(dialect_->framing, header, say->message));
   } else if (const auto* const reject = std::get_if<Host::Reject>(&reaction)) {
     ++counts_->rejected;
-    exchange.on_refused(redact::Reason::invalid_message);
-    exchange.on_unreadable(reject->shape);
+    tell(reject->shape, exchange);
     exchange.say(framed(dialect_->framing, header, reject->message));
   } else {
     ++counts_->ignored;

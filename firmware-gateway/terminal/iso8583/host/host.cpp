@@ -6,9 +6,9 @@
 #include <array>
 
 #include "firmware-gateway/redact/scan.hpp"
-#include "firmware-gateway/terminal/iso8583/host/in_place.hpp"
 #include "firmware-gateway/terminal/iso8583/host/response_codes.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/event.hpp"
+#include "firmware-gateway/terminal/iso8583/mapping/placement.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/totals.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/values.hpp"
 
@@ -67,9 +67,11 @@ std::string list_of(const Bitmap& fields) {
 
 Host::Reaction Host::react(base::BytesView bytes) const {
   const auto message = decode(bytes, dialect_);
-  if (!message) return react_incomplete(message.error());
+  if (!message) return react_incomplete(message.error(), bytes);
   const auto mti = read_mti(message->mti());
   if (!mti) return HangUp{};
+  const Placement placement = placement_of(*message, bytes, dialect_);
+  if (placement.is_wrong() && !mti->is_response()) return react_misplaced(*message, *mti, placement, {});
   return react(*message, *mti);
 }
 
@@ -89,13 +91,16 @@ Host::Reaction Host::react(const Message& message, const Mti& mti) const {
 }
 
 // It has happened: what identifies it is enough to keep it.
-Host::Reaction Host::react_incomplete(const DecodeError& error) const {
+Host::Reaction Host::react_incomplete(const DecodeError& error, base::BytesView bytes) const {
   const Message& read = error.read;
   const auto mti = read_mti(read.mti());
-  if (!mti || mti->is_response() || !can_be_answered(read, *mti)) return HangUp{};
+  if (!mti) return HangUp{};
+  const Placement placement = placement_of(read, bytes, dialect_);
+  const std::string reason = error.text(dialect_.year);
+  if (placement.is_uncertain()) return react_misplaced(read, *mti, placement, reason + "; ");
+  if (mti->is_response() || !can_be_answered(read, *mti)) return HangUp{};
   Echo echo = echo_of(read, *mti);
-  const bool in_place = is_in_place(read, dialect_.year);
-  if (in_place && !asks_for_approval(*mti)) {
+  if (!asks_for_approval(*mti)) {
     if (auto draft = to_draft(read, *mti, dialect_, {}); draft && is_made_out(read, *mti, *draft)) {
       if (draft->fields.settlement) draft->fields.settlement->readable = false;
       draft->fields.incomplete.emplace_back(error.part == Part::field
@@ -104,14 +109,21 @@ Host::Reaction Host::react_incomplete(const DecodeError& error) const {
       return Store{.draft = std::move(*draft), .echo = std::move(echo)};
     }
   }
-  // What it needs to know its message by.
-  if (!in_place)
-    std::erase_if(echo.fields,
-                  [](const auto& field) { return field.first != stan_field && field.first != terminal_field; });
-  return Reject{
-      .message = answer(echo, format_error_code(dialect_.year)),
-      .shape = in_place ? shape_of(read, error.text(dialect_.year))
-                        : bare_shape_of(read, error.text(dialect_.year) + "; fields before it are not in their place")};
+  return Reject{.message = answer(echo, format_error_code(dialect_.year)), .shape = shape_of(read, reason)};
+}
+
+// Nothing of it is told but its shape, and nothing given back but what its terminal needs to know its message by.
+Host::Reaction Host::react_misplaced(const Message& read, const Mti& mti, const Placement& placement,
+                                     std::string reason) const {
+  if (mti.is_response() || !can_be_answered(read, mti)) return HangUp{};
+  Shape shape{{"mti", std::string(read.mti())}, {"reason", std::move(reason) + placement.text()}};
+  if (!placement.bitmap_astray) shape.emplace("fields", list_of(read.fields()));
+  if (placement.astray.has(stan_field) || placement.astray.has(terminal_field))
+    return HangUp{.shape = std::move(shape)};
+  Echo echo = echo_of(read, mti);
+  std::erase_if(echo.fields,
+                [](const auto& field) { return field.first != stan_field && field.first != terminal_field; });
+  return Reject{.message = answer(echo, format_error_code(dialect_.year)), .shape = std::move(shape)};
 }
 
 base::Bytes Host::conclude(const Echo& echo, const terminal::Answer& given) const {
@@ -155,13 +167,10 @@ base::Bytes Host::answer(const Echo& echo, std::string_view code, std::string_vi
   return message ? std::move(*message) : base::Bytes();
 }
 
-Host::Shape Host::bare_shape_of(const Message& message, std::string reason) {
-  return {{"mti", std::string(message.mti())}, {"reason", std::move(reason)}, {"fields", list_of(message.fields())}};
-}
-
 // What was read with the wrong lengths may hold a card number amid other digits.
 Host::Shape Host::shape_of(const Message& message, std::string reason) {
-  Shape shape = bare_shape_of(message, std::move(reason));
+  Shape shape{
+      {"mti", std::string(message.mti())}, {"reason", std::move(reason)}, {"fields", list_of(message.fields())}};
   for (unsigned number = message.fields().next(0); number != 0; number = message.fields().next(number)) {
     const auto value = message.open(number);
     if (!value) continue;

@@ -21,6 +21,7 @@
 #include "firmware-gateway/terminal/iso8583/codec.hpp"
 #include "firmware-gateway/terminal/iso8583/dialect.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/mti.hpp"
+#include "firmware-gateway/terminal/iso8583/mapping/placement.hpp"
 
 namespace iso8583 {
 
@@ -49,7 +50,10 @@ class Host {
     Shape shape;
   };
   struct Ignore {};
-  struct HangUp {};
+  struct HangUp {
+    // Of a message, but one that nobody could be answered about without repeating card data; empty: of none.
+    Shape shape = {};
+  };
   using Reaction = std::variant<Say, Store, Reject, Ignore, HangUp>;
 
   // The dialect must outlive it.
@@ -61,14 +65,14 @@ class Host {
 
  private:
   [[nodiscard]] Reaction react(const Message& message, const Mti& mti) const;
-  [[nodiscard]] Reaction react_incomplete(const DecodeError& error) const;
+  [[nodiscard]] Reaction react_incomplete(const DecodeError& error, base::BytesView bytes) const;
+  [[nodiscard]] Reaction react_misplaced(const Message& read, const Mti& mti, const Placement& placement,
+                                         std::string reason) const;
   [[nodiscard]] Echo echo_of(const Message& message, const Mti& mti) const;
   [[nodiscard]] base::Bytes answer(const Echo& echo, std::string_view code,
                                    std::string_view settlement_code = {}) const;
   [[nodiscard]] base::Bytes conclude(const Echo& echo, const terminal::Settled& settled) const;
   [[nodiscard]] static Shape shape_of(const Message& message, std::string reason);
-  // Without any value.
-  [[nodiscard]] static Shape bare_shape_of(const Message& message, std::string reason);
 
   const Dialect& dialect_;
 };

@@ -252,3 +252,18 @@ TEST_CASE("observer: a connection that begins with TLS is not read, in pieces of
     CHECK(observer.take_trouble().value_or("").find("TLS") != std::string::npos);
   }
 }
+
+TEST_CASE("observer: a message of another dialect makes no event, though it can be read whole") {
+  // Of iso87-ascii, whose field 39 is a character shorter, and with a wrong bitmap: the number lies in 42, too.
+  const std::string message =
+      "0320723CD28020C8100016467170862828773000000000000000435711231109012985491209011123281200344671708628"
+      "287730=28129042772237657L6942682MERCHANT000000147B4671708628287730^DOE/JOHN^2812101904277223765739A6"
+      "99FD23B4DD21";
+  const iso8583::Dialect& other = test::dialect("iso93-ascii");
+  REQUIRE(iso8583::decode(message, other));
+  Observer observer(std::make_shared<const iso8583::Dialect>(other), 60s);
+  observer.on_bytes(1, Direction::from_terminal, iso8583::frame(other.framing, "", message), at(0s));
+  observer.on_stop();
+  CHECK_FALSE(observer.take());
+  CHECK(observer.counts().unreadable == 1);
+}
