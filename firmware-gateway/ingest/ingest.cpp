@@ -58,11 +58,14 @@ Naming how_named(const Event& stored, const Waiting& waiting, std::chrono::milli
   }
   if (stored.terminal_id() != event.terminal_id()) return Naming::other;
   const Naming naming = naming_of(*waiting.original, event, stored);
-  // STANs come round: where nothing else names it, the same one long ago is another transaction.
-  const bool vague = waiting.original->mti.empty() ? naming != Naming::by_name
-                                                   : waiting.original->is_this && naming == Naming::by_stan;
+  const bool by_own_stan = waiting.original->mti.empty();
+  if (naming == Naming::by_name || !(by_own_stan || waiting.original->is_this)) return naming;
+  // STANs come round, often each day.
+  constexpr std::chrono::milliseconds batch_max = std::chrono::hours(24);
+  const bool in_batch = waiting.original->is_this && naming == Naming::by_content;
+  const std::chrono::milliseconds far = in_batch ? std::max(batch_max, reference_reuse) : reference_reuse;
   const std::int64_t apart = std::abs(event.occurred_at_ms() - stored.occurred_at_ms());
-  return vague && apart > reference_reuse.count() ? Naming::other : naming;
+  return apart > far.count() ? Naming::other : naming;
 }
 
 // Of several: the surest, then one that moved money before one that did not, then one of the same batch, as references
@@ -88,6 +91,13 @@ std::vector<const Event*> reversals_of(const Event& original, const std::vector<
     if (one.type() == "reversal" && one.original_event_id() == original.event_id()) found.push_back(&one);
   }
   return found;
+}
+
+// Of a reversal that was linked to none yet: whether one of another original has its key.
+bool has_anothers_key(const Event& event, const std::vector<Event>& stored) {
+  return std::ranges::any_of(stored, [&](const Event& one) {
+    return one.type() == "reversal" && !one.original_event_id().empty() && duplicate_key(one) == duplicate_key(event);
+  });
 }
 
 }  // namespace
@@ -309,8 +319,13 @@ void Ingest::link(Waiting& waiting, const std::vector<Event>& stored) const {
   std::int64_t taken_back = 0;
   for (const Event* one : before) taken_back += std::abs(one->effect_minor());
   link_reversal(event, *original, waiting.original->rest_minor, taken_back);
-  // What is reversed already is not reversed once more by a message that says it in another way.
-  if (!before.empty()) take_identity(event, *before.back());
+  // What is reversed already is not reversed once more by a message that says it in another way; and what reverses
+  // another one with that STAN is not this one's repeat.
+  if (!before.empty()) {
+    take_identity(event, *before.back());
+  } else if (has_anothers_key(event, stored)) {
+    set_apart(event, *original);
+  }
 }
 
 Ingest::Append Ingest::append_group() {

@@ -132,7 +132,9 @@ Naming naming_of(const redact::Original& original, const Event& event, const Eve
   if (same_rrn || is_of_time(original.time, ref, stored)) return Naming::by_name;
   const bool other_rrn = original.rrn_named && has_rrn(stored.rrn());
   if (other_rrn || !original.time.empty() || !may_be_one(event, stored)) return Naming::other;
-  return agrees(original, event, stored) ? Naming::by_content : Naming::by_stan;
+  if (!agrees(original, event, stored)) return Naming::by_stan;
+  const bool same_moment = original.is_this && event.occurred_at_ms() == stored.occurred_at_ms();
+  return same_moment ? Naming::by_name : Naming::by_content;
 }
 
 void take_identity(Event& event, const Event& stored) {
@@ -146,6 +148,11 @@ void take_identity(Event& event, const Event& stored) {
   const bool same_part = stored.outcome() == "partial" && event.outcome() == "approved" && stored.has_amount_minor() &&
                          event.amount_minor() == stored.amount_minor();
   if (same_part) event.set_outcome(stored.outcome());
+}
+
+void set_apart(Event& event, const Event& original) {
+  std::string& ref = (*event.mutable_attributes())[redact::message_ref];
+  ref = fmt::format("{} of {}", ref, attribute(original, redact::message_ref));
 }
 
 Relation relation(const Event& incoming, const Event& stored, std::chrono::milliseconds reference_reuse) {

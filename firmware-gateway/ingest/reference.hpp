@@ -42,7 +42,7 @@ enum class Naming {
   other,       // it is another one
   by_stan,     // MTI and STAN are its; amount, card or kind are not
   by_content,  // STAN, and all that both say of amount, card and kind
-  by_name,     // MTI and STAN, and its time or its RRN
+  by_name,     // MTI and STAN, and its time or its RRN; or all content, and it is brought again with its own time
 };
 [[nodiscard]] Naming naming_of(const redact::Original& original, const tillstream::v1::Event& event,
                                const tillstream::v1::Event& stored);
@@ -50,6 +50,9 @@ enum class Naming {
 // Makes an event that is a stored one once more, in other words, a repeat of it. What it may say with other words, or
 // leave out, becomes the stored one's; amount and outcome stay what it says.
 void take_identity(tillstream::v1::Event& event, const tillstream::v1::Event& stored);
+
+// Gives a reversal a key that holds its original's, too.
+void set_apart(tillstream::v1::Event& event, const tillstream::v1::Event& original);
 
 enum class Relation {
   unrelated,   // another key: the hash alone was equal

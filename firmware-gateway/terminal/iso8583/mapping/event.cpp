@@ -110,7 +110,7 @@ Draft Mapping::draft() {
 
 void Mapping::set_identity() {
   const std::string stan = text_of(request_, 11);
-  const std::string rrn = text_of(request_, 37);
+  const std::string rrn = reference_number_of(request_);
   put(Field::terminal_id, text_of(request_, 41));
   put(Field::stan, stan);
   put(Field::rrn, original_ && original_->rrn_named ? original_->rrn : latest(37));

@@ -106,9 +106,14 @@ std::optional<redact::Original> original_of(const Message& message, const Mti& m
   if (uploaded && !reversed_is_named) original = uploaded;
   if (!original && mti.message_class == MessageClass::reversal) original = by_own_stan(message);
   if (!original) return std::nullopt;
-  if (original->rrn.empty()) original->rrn = text_of(message, 37);
+  if (original->rrn.empty()) original->rrn = reference_number_of(message);
   original->is_this = uploads && !reversed_is_named;
   return original;
+}
+
+std::string reference_number_of(const Message& message) {
+  const std::string rrn = text_of(message, 37);
+  return all_zeros(rrn) ? std::string() : rrn;
 }
 
 bool reverses(const Mti& mti, const std::optional<redact::Original>& original) {
@@ -128,14 +133,14 @@ std::string message_ref_of(const Message& message, const Mti& mti, unsigned year
     add(ref, "of", std::string_view(original->mti).substr(0, 2));
     add(ref, "time", original->time);
     // Only where nothing else tells two with one STAN apart: a repeat may have another.
-    if (original->time.empty()) add(ref, "rrn", text_of(message, 37));
+    if (original->time.empty()) add(ref, "rrn", reference_number_of(message));
   } else {
     ref = in_its_place ? original->mti.substr(0, reversal ? 2 : 3)
                        : std::string(message.mti().substr(0, reversal ? 2 : 3));
     const bool has_local_time = in_its_place && year >= 1993 && !original->time.empty();
-    if (!reversal || text_of(message, 37).empty())
-      add(ref, "time", has_local_time ? original->time : own_time(message, year));
-    add(ref, "rrn", original && original->rrn_named ? original->rrn : text_of(message, 37));
+    const std::string rrn = reversal ? reference_number_of(message) : text_of(message, 37);
+    if (!reversal || rrn.empty()) add(ref, "time", has_local_time ? original->time : own_time(message, year));
+    add(ref, "rrn", original && original->rrn_named ? original->rrn : rrn);
   }
   add(ref, "acquirer", text_of(message, 32));
   add(ref, "merchant", text_of(message, 42));

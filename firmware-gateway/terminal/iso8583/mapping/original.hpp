@@ -18,6 +18,9 @@ namespace iso8583 {
 // Whether the message reverses something: of class reversal, or the batch upload of such a one.
 [[nodiscard]] bool reverses(const Mti& mti, const std::optional<redact::Original>& original);
 
+// Field 37; blank, or filled with zeros, as terminals do until a host has given one: none.
+[[nodiscard]] std::string reference_number_of(const Message& message);
+
 // What tells this message from others of the terminal with the same STAN, the same in each repeat: version, class and
 // function, local time (else the transmission time), RRN, acquirer and merchant. A reversal is told by what it
 // reverses, as its repeat may have a STAN, a time and an RRN of its own.

@@ -1,7 +1,11 @@
 // ISO 8583 messages that speak of another one: read by the mapping, through the guard and ingest, as in the gateway.
 #include <doctest/doctest.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <initializer_list>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -19,11 +23,13 @@ class Till {
  public:
   // Stored or found to be stored: the answer says which.
   terminal::Stored tell(const std::string& mti, const FieldValues& fields, const std::string& dialect = "iso87-ascii") {
+    write_down(mti, fields);
     const auto request = test::message(mti, fields, dialect);
     return submit(iso8583::to_draft(request, *iso8583::read_mti(mti), test::dialect(dialect), {}));
   }
   // Seen by a tap, with its host's answer; without one it timed out.
   terminal::Stored seen(const std::string& mti, const FieldValues& fields, const FieldValues& answer = {}) {
+    write_down(mti, fields);
     const auto request = test::message(mti, fields);
     const auto read = *iso8583::read_mti(mti);
     if (answer.empty()) return submit(iso8583::to_draft(request, read, test::dialect(), {.timed_out = true}));
@@ -44,8 +50,15 @@ class Till {
   }
 
   ingest_test::Intake intake;
+  // What was told, and what takings were before.
+  std::string log;
 
  private:
+  void write_down(const std::string& mti, const FieldValues& fields) {
+    log += fmt::format("\n{:6} {}", takings(), mti);
+    for (const auto& [number, value] : fields) log += fmt::format(" {}={}", number, value);
+  }
+
   terminal::Stored submit(base::Result<redact::Draft, iso8583::NoEvent> draft) {
     REQUIRE(draft.has_value());
     auto cleared = intake.guard.clear(std::move(*draft), redact::Channel{});
@@ -439,6 +452,166 @@ TEST_CASE("originals: two reversals of one sale that come at once are one, in wh
   till.intake.settle();
   CHECK(till.rows() == 2);
   CHECK(till.takings() == 0);
+}
+
+TEST_CASE(
+    "originals: a reversal is not its repeat of another day, where only STAN and MTI are named, or a filled RRN") {
+  for (const FieldValues& naming :
+       {FieldValues{{11, "000060"}, {90, original("0220", "004711", filler)}},
+        FieldValues{{11, "000060"}, {37, "000000000000"}, {90, original("0220", "004711", filler)}},
+        FieldValues{{37, "000000000000"}}, FieldValues{{37, ""}}}) {
+    Till till;
+    for (const char* day : {"1121", "1122", "1123"}) {
+      FieldValues sold{{7, day + std::string("110901")}, {13, day}};
+      till.tell("0220", sale(sold));
+      FieldValues reversed = naming;
+      reversed.insert(sold.begin(), sold.end());
+      CHECK_FALSE(till.tell("0420", sale(reversed)).duplicate);
+      CHECK(till.takings() == 0);
+      CHECK(till.tell("0421", sale(reversed)).duplicate);
+    }
+    CHECK(till.rows() == 6);
+  }
+}
+
+TEST_CASE(
+    "originals: an upload that only a STAN names is not what had that STAN days before, unless it says its time") {
+  const auto found = [](const FieldValues& changed) {
+    Till till;
+    till.tell("0220", sale({{2, card}, {7, "1121110901"}, {13, "1121"}}));
+    FieldValues upload{{2, card}, {11, "000050"}, {60, "0220004711"}};
+    for (const auto& [number, value] : changed) upload[number] = value;
+    return till.tell("0320", sale(upload)).duplicate;
+  };
+  CHECK(found({{13, "1121"}}));
+  CHECK(found({{13, "1121"}, {12, "235900"}}));
+  CHECK_FALSE(found({{13, "1123"}}));
+}
+
+namespace {
+
+// A till's days, each with the same STANs, told in any of the ways in which terminals tell them.
+class Days {
+ public:
+  explicit Days(std::uint64_t seed) : random_(seed) {}
+
+  void run() {
+    for (day_ = 1121; day_ <= 1123; ++day_) {
+      std::vector<FieldValues> uploads;
+      for (int stan = 1; stan <= 4; ++stan) sell(stan, uploads);
+      for (const FieldValues& fields : uploads) upload(fields);
+    }
+  }
+
+  [[nodiscard]] std::int64_t expected() const { return expected_; }
+  Till till;
+
+ private:
+  [[nodiscard]] std::uint64_t any(std::uint64_t below) { return random_() % below; }
+  [[nodiscard]] bool perhaps(std::uint64_t percent) { return any(100) < percent; }
+  template <class T>
+  T one_of(std::initializer_list<T> choices) {
+    return *(choices.begin() + any(choices.size()));
+  }
+  static std::string six(int number) { return fmt::format("{:06}", number); }
+  std::string own_rrn() { return fmt::format("99{:010}", ++own_); }
+
+  void sell(int stan, std::vector<FieldValues>& uploads) {
+    const std::string day = std::to_string(day_);
+    const std::string clock = fmt::format("{:02}{:02}00", 8 + stan, any(60));
+    std::int64_t amount = one_of({1000, 1250});
+    const bool missing = perhaps(20);
+    if (missing) amount = 2000 + static_cast<std::int64_t>(any(1000));
+    const std::string rrn = one_of<std::string>({"", "000000000000", fmt::format("6327{}{:04}", day, stan)});
+    FieldValues sold = sale({{2, one_of({card, other_card})},
+                             {4, fmt::format("{:012}", amount)},
+                             {7, day + clock},
+                             {11, six(stan)},
+                             {12, clock},
+                             {13, day},
+                             {37, rrn}});
+    if (missing) return brought_by_upload(sold, amount, uploads);
+    const std::int64_t brought = tell(sold, amount);
+    if (perhaps(50)) return reverse(sold);
+    expected_ += brought;
+    if (brought == 0) return;
+    sold[4] = fmt::format("{:012}", brought);
+    uploads.push_back(sold);
+  }
+
+  void brought_by_upload(const FieldValues& sold, std::int64_t amount, std::vector<FieldValues>& uploads) {
+    expected_ += amount;
+    uploads.push_back(sold);
+  }
+
+  // What it brings.
+  std::int64_t tell(const FieldValues& sold, std::int64_t amount) {
+    mti_ = one_of<std::string>({"0220", "0200"});
+    const std::string repeat = mti_.substr(0, 3) + "1";
+    if (mti_ == "0220") {
+      till.tell(mti_, sold);
+      if (perhaps(30)) till.tell(repeat, sold);
+      return amount;
+    }
+    const FieldValues answer{{11, sold.at(11)}, {39, one_of<std::string>({"00", "05", "10", ""})}};
+    FieldValues part = answer;
+    if (answer.at(39) == "10") part[4] = fmt::format("{:012}", amount / 2);
+    if (answer.at(39).empty()) part.clear();
+    till.seen(mti_, sold, part);
+    if (perhaps(30)) till.seen(repeat, sold, part);
+    return answer.at(39) == "00" ? amount : answer.at(39) == "10" ? amount / 2 : 0;
+  }
+
+  void reverse(const FieldValues& sold) {
+    // A terminal names its original in one way, again and again; it may have another reference each time.
+    const bool by_own_stan = perhaps(30);
+    const bool without_rrn = perhaps(50);
+    const std::string time = perhaps(50) ? sold.at(7) : filler;
+    for (std::uint64_t times = 1 + any(3); times > 0; --times) {
+      FieldValues fields = sold;
+      if (!by_own_stan) {
+        fields[11] = six(900 + static_cast<int>(++own_ % 90));
+        fields[90] = original(mti_, sold.at(11), time);
+        fields[37] = one_of<std::string>({own_rrn(), "000000000000", ""});
+      } else if (without_rrn) {
+        fields[37] = "";
+      }
+      if (perhaps(30)) fields[12] = "155900";
+      till.tell(one_of<std::string>({"0400", "0401", "0420", "0421"}), sale(fields));
+    }
+  }
+
+  void upload(const FieldValues& sold) {
+    const auto named = any(4);
+    for (std::uint64_t times = 1 + any(3); times > 0; --times) {
+      FieldValues fields = sold;
+      fields[11] = six(800 + static_cast<int>(++own_ % 90));
+      const bool has_rrn = sold.contains(37) && sold.at(37).front() == '6';
+      if (named == 0) fields[90] = original("0200", sold.at(11), sold.at(7));
+      if (named == 1) fields[90] = original("0200", sold.at(11), filler);
+      if (named >= 2) fields[60] = "0220" + sold.at(11) + (named == 3 && has_rrn ? sold.at(37) : "");
+      fields[37] = one_of<std::string>({own_rrn(), "000000000000", ""});
+      till.tell(one_of<std::string>({"0320", "0321"}), sale(fields));
+    }
+  }
+
+  std::mt19937_64 random_;
+  int day_ = 0;
+  std::string mti_;
+  std::uint64_t own_ = 0;
+  std::int64_t expected_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("originals: in whatever ways a till's days are told, reversed and uploaded, takings are what was sold") {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    CAPTURE(seed);
+    Days days(seed);
+    days.run();
+    CAPTURE(days.till.log);
+    CHECK(days.till.takings() == days.expected());
+  }
 }
 
 TEST_CASE("originals: tips in field 54 count in the currency of the amount, or of the terminal") {
