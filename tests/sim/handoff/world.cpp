@@ -20,9 +20,9 @@ constexpr std::uint64_t kStepsMax = 200'000;
 
 }  // namespace
 
-World::World(std::uint64_t seed, std::function<void(const std::string&)> tell,
+World::World(support::SeededRandom random, std::function<void(const std::string&)> tell,
              const std::function<void(Faults&)>& adjust)
-    : hasher_(platform::hasher()), random_(seed), tell_(std::move(tell)), faults_(Faults::drawn(random_)) {
+    : hasher_(platform::hasher()), random_(random), tell_(std::move(tell)), faults_(Faults::drawn(random_)) {
   if (adjust) adjust(faults_);
   coded_ = random_.one_in(8);
   outcome_.faults = faults_;
@@ -100,7 +100,7 @@ Outcome World::run() {
 
 Outcome simulate(std::uint64_t seed, std::function<void(const std::string&)> tell,
                  const std::function<void(Faults&)>& adjust) {
-  return World(seed, std::move(tell), adjust).run();
+  return World(support::SeededRandom(seed), std::move(tell), adjust).run();
 }
 
 }  // namespace sim

@@ -74,7 +74,8 @@ struct Outcome {
 class World {
  public:
   // `tell` receives the story line by line, or is empty. `adjust` may change the faults that were drawn.
-  World(std::uint64_t seed, std::function<void(const std::string&)> tell, const std::function<void(Faults&)>& adjust);
+  World(support::SeededRandom random, std::function<void(const std::string&)> tell,
+        const std::function<void(Faults&)>& adjust);
   [[nodiscard]] Outcome run();
 
  private:
