@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Breaks the program on purpose, one rule at a time, and sees whether a suite notices.
 
-    check.py [--only REGEX] [--apply-only] [--table FILE]
+    check.py [--only REGEX] [--every] [--apply-only] [--table FILE]
 
 Each patch in patches/ says what it breaks and which suites should notice, in that order; the first that fails has killed it. All happens in a copy of the
 sources under build/mutants; suites must pass there before anything is broken. A mutant that survives, or a patch that does not apply, fails the command.
@@ -63,12 +63,21 @@ def verdict(suite):
         return f"hangs for {SUITE_SECONDS_MAX} s"
     if done.returncode == 0 and "100% tests passed" in done.stdout:
         return None
-    seeds = re.search(r"after (\d+) seeds", done.stdout)
+    seeds = re.search(r"replay with: .*--seed (\d+)", done.stdout)  # a simulator begins with seed 1
     return f"{seeds[1]} seeds" if seeds else f"{time.monotonic() - began:.0f} s"
 
 
-def kill(mutant):
-    """Returns (suite, how) of the first suite that notices; (None, why) when none does."""
+def verdicts(suites, every):
+    """(suite, how it noticed) of the first that does, or of every one."""
+    for suite in suites:
+        if how := verdict(suite):
+            yield suite, how
+            if not every:
+                return
+
+
+def kill(mutant, every):
+    """(who noticed, how); (None, why) when nobody did."""
     applied = apply(mutant)
     if applied.returncode:
         return None, f"does not apply: {applied.stderr.strip()}"
@@ -76,10 +85,10 @@ def kill(mutant):
         built = build(mutant.suites)
         if built.returncode:
             return None, f"does not build: {built.stdout[-600:]}"
-        for suite in mutant.suites:
-            if how := verdict(suite):
-                return suite, how
-        return None, "survives"
+        noticed = list(verdicts(mutant.suites, every))
+        if not noticed:
+            return None, "survives"
+        return " ".join(f"`{suite}`" for suite, _ in noticed), ", ".join(how for _, how in noticed)
     finally:
         undone = apply(mutant, "-R")
         assert undone.returncode == 0, undone.stderr
@@ -88,6 +97,7 @@ def kill(mutant):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--only", default="", help="mutants whose name matches")
+    parser.add_argument("--every", action="store_true", help="run every suite that a mutant names, also after one has noticed")
     parser.add_argument("--apply-only", action="store_true", help="only whether every patch applies")
     parser.add_argument("--table", type=pathlib.Path, help="writes the table there")
     options = parser.parse_args()
@@ -109,9 +119,9 @@ def main():
             sys.exit(f"mutants: {suite} fails before anything is broken ({how})")
     lines, survivors = [], 0
     for mutant in mutants:
-        suite, how = kill(mutant)
-        survivors += suite is None
-        lines.append(f"| `{mutant.name}` | {mutant.what} | {f'`{suite}`' if suite else '**none**'} | {how} |")
+        suites, how = kill(mutant, options.every)
+        survivors += suites is None
+        lines.append(f"| `{mutant.name}` | {mutant.what} | {suites or '**none**'} | {how} |")
         print(lines[-1], flush=True)
     if options.table:
         options.table.write_text("\n".join(lines) + "\n")
