@@ -165,7 +165,10 @@ int JournalDisk::before_operation(bool grows, bool is_sync) {
     std::unique_lock lock(mutex_);
     released_.wait(lock, [this] { return !held_; });
   }
-  if (operations_left_ > 0 && --operations_left_ == 0) cut_ = true;
+  if (operations_left_ > 0) {
+    --operations_left_;
+    if (operations_left_ == 0) cut_ = true;
+  }
   if (failing()) return is_sync ? SQLITE_IOERR_FSYNC : SQLITE_IOERR_WRITE;
   if (is_sync && failing_syncs_ > 0) {
     --failing_syncs_;

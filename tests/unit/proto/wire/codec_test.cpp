@@ -306,7 +306,9 @@ TEST_CASE("wire: a lost range that cannot be, and a reason that is no word, are 
   }
   for (const std::string& reason :
        {std::string(), std::string(65, 'r'), std::string("x\n<b>"), std::string("4111111111111111"),
-        std::string("Restored_image"), std::string("restored image"), std::string("r\0", 2), std::string("\u202e")}) {
+        std::string("Restored_image"), std::string("restored image"), std::string("r\0", 2),
+        // NOLINTNEXTLINE(misc-misleading-bidirectional): it is what is tested
+        std::string("\u202e")}) {
     CAPTURE(reason);
     const auto up = decoded(reason, 1, 0);
     REQUIRE_FALSE(up);
