@@ -251,8 +251,6 @@ void Ingest::join(Waiting waiting) {
   const std::uint64_t hash = hash_of(waiting.event);
   group_keys_.emplace(std::move(key), group_.size());
   group_hashes_.insert(hash);
-  // Two that name one original: the second one is to find the first.
-  for (const std::uint64_t original : original_hashes_of(waiting)) group_hashes_.insert(original);
   group_terminals_.emplace(waiting.event.terminal_id(), waiting.settlement.has_value());
   group_.push_back({std::move(waiting), hash, {}});
 }

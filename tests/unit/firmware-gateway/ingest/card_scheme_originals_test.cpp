@@ -406,6 +406,11 @@ TEST_CASE("originals: a reversal of a reversal, or the upload of one, moves noth
   CHECK(till.takings() == 0);
   CHECK(till.is_incomplete("original_ref"));
   CHECK(till.tell("0320", sale({{11, "000064"}, {60, "0420000060"}})).duplicate);
+  // Looked for once, also where another event has its reference, and it goes round.
+  Till again;
+  again.tell("0220", sale({{11, "000060"}}));
+  again.tell("0420", sale({{11, "000061"}, {90, original("0420", "000060")}}));
+  CHECK(again.last().incomplete_size() == 1);
 }
 
 TEST_CASE("originals: a reversal that is stored under its own STAN or RRN is found by what reverses or uploads it") {
@@ -472,6 +477,11 @@ TEST_CASE(
     }
     CHECK(till.rows() == 6);
   }
+  // Also where no original is stored.
+  Till alone;
+  for (const char* day : {"1121", "1122"})
+    CHECK_FALSE(
+        alone.tell("0420", sale({{7, day + std::string("110901")}, {13, day}, {37, "000000000000"}})).duplicate);
 }
 
 TEST_CASE(

@@ -141,6 +141,15 @@ TEST_CASE("a partial approval: the amount is the answer's") {
   CHECK(fields.text(Field::outcome) == "partial");
   CHECK(fields.number(Field::amount_minor) == 800);
   CHECK(fields.number(Field::requested_minor) == 1250);
+  const Fields unsaid = answered("0200", sale(), "0210", {{11, "004711"}, {39, "10"}, {41, "TERM0001"}});
+  CHECK_FALSE(unsaid.number(Field::amount_minor).has_value());
+  CHECK(unsaid.number(Field::requested_minor) == 1250);
+  CHECK(is_incomplete(unsaid, Field::amount_minor));
+  // An advice tells what it came to itself.
+  const Fields told_by_advice = event("0220", sale({{39, "10"}}));
+  CHECK(told_by_advice.text(Field::outcome) == "partial");
+  CHECK(told_by_advice.number(Field::amount_minor) == 1250);
+  CHECK_FALSE(told_by_advice.number(Field::requested_minor).has_value());
 }
 
 TEST_CASE("an advice that the host would not take has happened all the same") {
