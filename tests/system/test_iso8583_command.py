@@ -1,4 +1,5 @@
 """`tillstream-gateway iso8583 …`: messages explained, dialects listed and checked, dialects made from pyiso8583's descriptions."""
+import encodings.aliases
 import json
 import pathlib
 import subprocess
@@ -172,7 +173,33 @@ def test_a_dialect_of_ones_own_is_checked_with_line_key_and_what_is_allowed(tmp_
 def test_the_converter_says_what_it_cannot_convert(tmp_path):
     for description, told in (({"t": {"data_enc": "ascii"}}, "no description"), ([1], "no JSON object"),
                               ({"spec": {"mti": "morse"}, "field_rows": {}}, "morse"),
-                              ({"t": {"data_enc": "nonsense"}, "p": {"data_enc": "b"}}, "nonsense")):
+                              ({"t": {"data_enc": "nonsense"}, "p": {"data_enc": "b"}}, "nonsense"),
+                              (description_with(data_enc="gbk"), "43.data_enc: 'gbk' is no encoding that a dialect can say; allowed: b, ascii, latin-1"),
+                              (description_with(len_enc="utf-16"), "43.len_enc: 'utf-16' is no encoding"), (description_with(len_type=5), "43: len_type is 5; allowed: 0 to 4"),
+                              (description_with(max_len=131073), "43: max_len is 131073; allowed: 0 to 131072")):
         done = subprocess.run([sys.executable, DIALECTS / "from_pyiso8583.py", "-"], input=json.dumps(description), capture_output=True,
                               text=True, check=False, timeout=60)
-        assert done.returncode == 1 and told in done.stderr
+        assert done.returncode == 1 and told in done.stderr and not done.stdout
+
+
+def description_with(**changed):
+    code = {"data_enc": "ascii", "len_enc": "ascii", "len_type": 0, "max_len": 4}
+    return {"h": {**code, "max_len": 0}, "t": code, "p": {**code, "data_enc": "b", "max_len": 8}, "1": {**code, "data_enc": "b", "max_len": 8},
+            "43": {"data_enc": "ascii", "len_enc": "ascii", "len_type": 2, "max_len": 20, **changed}}
+
+
+def test_whatever_the_converter_writes_in_any_encoding_of_python_is_a_dialect(tmp_path):
+    told = call("check", "/dev/stdin", stdin='text = "gbk"\n', status=78).stderr
+    charsets = told.rsplit("allowed: ", 1)[1].strip().split(", ")
+    written = 0
+    for name in sorted({*encodings.aliases.aliases.values(), *charsets}):
+        done = subprocess.run([sys.executable, DIALECTS / "from_pyiso8583.py", "-"], input=json.dumps(description_with(data_enc=name)), capture_output=True,
+                              text=True, check=False, timeout=60)
+        if done.returncode == 0:
+            (tmp_path / "made.toml").write_text(done.stdout)
+            assert call("check", tmp_path / "made.toml").stdout == "ok\n"
+            written += 1
+        else:
+            assert done.returncode == 1 and "allowed: b, " + ", ".join(charsets) in done.stderr, done.stderr
+    # Those that this Python knows.
+    assert written >= len(charsets) - 2

@@ -22,6 +22,11 @@ import sys
 
 # Python's own names (codecs.lookup) of those charsets that are called otherwise in a dialect.
 NAMES = {"iso8859-1": "latin-1"}
+# All that a dialect can say.
+CHARSETS = ("ascii latin-1 utf-8 iso8859-2 iso8859-5 iso8859-7 iso8859-9 iso8859-15 cp1250 cp1251 cp1252 cp1253 cp1254 cp437 cp850 cp852 cp857 cp858 "
+            "cp866 koi8-r cp037 cp273 cp500 cp1026 cp1047 cp1140").split()
+LENGTH_BYTES_MAX = 4
+LENGTH_MAX = 131072
 TERTIARY = 128
 FIELDS = [str(number) for number in range(2, 193) if number != 65]
 
@@ -34,8 +39,18 @@ def charset(name, where):
     try:
         known = codecs.lookup(name).name
     except LookupError:
-        raise NoDialect(f"{where}: {name!r} is no text encoding of Python") from None
-    return NAMES.get(known, known)
+        raise NoDialect(f"{where}: {name!r} is no text encoding of Python; allowed: b, {', '.join(CHARSETS)}") from None
+    known = NAMES.get(known, known)
+    if known not in CHARSETS:
+        raise NoDialect(f"{where}: {name!r} is no encoding that a dialect can say; allowed: b, {', '.join(CHARSETS)}")
+    return known
+
+
+def number(row, key, most, where):
+    value = int(row[key])
+    if not 0 <= value <= most:
+        raise NoDialect(f"{where}: {key} is {value}; allowed: 0 to {most}")
+    return value
 
 
 def coding(name, binary, where):
@@ -44,11 +59,11 @@ def coding(name, binary, where):
 
 
 def length(row, where):
-    bytes_ = int(row["len_type"])
+    bytes_ = number(row, "len_type", LENGTH_BYTES_MAX, where)
     if bytes_ == 0:
         return {}
     words = {"b": "binary", "bcd": "bcd"}
-    code = words.get(row["len_enc"]) or charset(row["len_enc"], where)
+    code = words.get(row["len_enc"]) or charset(row["len_enc"], f"{where}.len_enc")
     return {"length": code, "length_bytes": bytes_}
 
 
@@ -60,7 +75,7 @@ def padding(row):
 
 def field(row, where):
     nibbles = row.get("len_count", "bytes") == "nibbles"
-    keys = {"data": coding(row["data_enc"], "bcd" if nibbles else "raw", where), "max": int(row["max_len"])}
+    keys = {"data": coding(row["data_enc"], "bcd" if nibbles else "raw", f"{where}.data_enc"), "max": number(row, "max_len", LENGTH_MAX, where)}
     if nibbles:
         keys["count"] = "nibbles"
         if row["data_enc"] == "b":
