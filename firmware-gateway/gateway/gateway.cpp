@@ -10,6 +10,26 @@
 #include "proto/handoff/topics.hpp"
 
 namespace gateway {
+namespace {
+
+// What could be read of a message whose event cannot be stored. The names that the door's own notices have, where there
+// are such.
+terminal::Shape shape_of(const redact::Fields& fields, const redact::Refusal& refusal) {
+  terminal::Shape shape{{"reason", fmt::format("{} {}", refusal.field, refusal.message)}};
+  const auto add = [&](std::string name, const std::string& value) {
+    if (!value.empty()) terminal::add_to(shape, name, value);
+  };
+  for (std::size_t i = 0; i < redact::text_count; ++i) {
+    const redact::Field field = redact::text_at(i);
+    add(field == redact::Field::terminal_id ? "field_41" : std::string(name_of(field)), fields.text(field));
+  }
+  for (std::size_t i = 0; i < redact::number_count; ++i)
+    if (const auto& number = fields.numbers[i]) shape.emplace(name_of(redact::number_at(i)), std::to_string(*number));
+  for (const auto& [name, value] : fields.attributes) add(name, value);
+  return shape;
+}
+
+}  // namespace
 
 Gateway::Gateway(const Settings& settings, const ingest::TimeZones& zones, const base::Hasher& hasher,
                  base::Random& random)
@@ -88,10 +108,10 @@ void Gateway::reject_message(const terminal::Shape& shape, base::Now now) {
   if (rejected_.size() > rejected_remembered_max) rejected_.pop_front();
   log(Severity::warning, fmt::format("a message was rejected: {}", shape.at("reason")));
   // Its terminal's batch lacks what it told of.
-  std::optional<journal::Tally> doubt;
-  if (const auto terminal = shape.find("field_41"); terminal != shape.end())
-    doubt = ingest::doubt_of(guard_->clear_identity(terminal->second), now.utc);
-  notice("message_rejected", shape, now, std::nullopt, std::move(doubt));
+  const auto terminal = shape.find("field_41");
+  const std::string of =
+      terminal == shape.end() ? std::string(ingest::any_terminal) : guard_->clear_identity(terminal->second);
+  notice("message_rejected", shape, now, std::nullopt, ingest::doubt_of(of, now.utc));
 }
 
 void Gateway::submit(redact::Draft draft, redact::Channel channel, Ticket ticket, base::Now now) {
@@ -101,7 +121,10 @@ void Gateway::submit(redact::Draft draft, redact::Channel channel, Ticket ticket
     return;
   }
   in_intake_.emplace(ticket, now);
-  ingest_.submit(*cleared, ticket, moment(now));
+  const auto never = ingest_.submit(*cleared, ticket, moment(now));
+  const bool has_happened = cleared->fields().source == redact::Source::iso8583;
+  if (never && never->reason == redact::Reason::invalid_field && has_happened)
+    reject_message(shape_of(cleared->fields(), *never), now);
 }
 
 void Gateway::find_event(std::string terminal_id, std::string terminal_ref, Ticket ticket) {

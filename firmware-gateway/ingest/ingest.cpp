@@ -173,10 +173,13 @@ void Ingest::reply_stored(const Waiting& waiting, handoff::Row row, const Event&
 
 // --- in
 
-void Ingest::submit(const redact::Cleared& cleared, Ticket ticket, Moment moment) {
+std::optional<redact::Refusal> Ingest::submit(const redact::Cleared& cleared, Ticket ticket, Moment moment) {
   ++counts_.submitted;
   auto event = recorder_.record(cleared, moment);
-  if (!event) return refuse(ticket, std::move(event.error()));
+  if (!event) {
+    refuse(ticket, event.error());
+    return std::move(event.error());
+  }
   Waiting waiting{.ticket = ticket,
                   .event = std::move(*event),
                   .on_conflict = cleared.fields().on_conflict,
@@ -185,10 +188,15 @@ void Ingest::submit(const redact::Cleared& cleared, Ticket ticket, Moment moment
                   .seen_through = handoff::Row(0),
                   .bytes = 0};
   waiting.bytes = waiting.event.ByteSizeLong() + waiting_overhead_bytes;
-  if (stopping_) return refuse_busy(waiting, "the gateway is stopping", stopping_retry);
-  if (state_ == State::closed) return refuse_busy(waiting, "the journal is being opened", journal_closed_retry);
-  for (const Waiting& refused : line_.push(std::move(waiting)))
-    refuse_busy(refused, "more events are waiting than the gateway may hold", line_full_retry);
+  if (stopping_) {
+    refuse_busy(waiting, "the gateway is stopping", stopping_retry);
+  } else if (state_ == State::closed) {
+    refuse_busy(waiting, "the journal is being opened", journal_closed_retry);
+  } else {
+    for (const Waiting& refused : line_.push(std::move(waiting)))
+      refuse_busy(refused, "more events are waiting than the gateway may hold", line_full_retry);
+  }
+  return std::nullopt;
 }
 
 // --- a group, out

@@ -108,7 +108,8 @@ class Ingest {
   void on_tally_appended(const journal::Tally& tally) { tallies_.add(tally); }
   // Another epoch was stored: the journal knows none of its sums any more.
   void forget_tallies() { tallies_ = journal::Tallies(); }
-  void submit(const redact::Cleared& cleared, Ticket ticket, Moment moment);
+  // Its reply comes by poll(), in any case. Given back: why it will never be stored.
+  std::optional<redact::Refusal> submit(const redact::Cleared& cleared, Ticket ticket, Moment moment);
   void on_found(std::vector<std::vector<base::Bytes>> records);
   void on_appended(std::vector<journal::AppendOutcome> outcomes);
   void on_append_failed(journal::Error error);

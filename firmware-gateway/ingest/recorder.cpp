@@ -10,6 +10,7 @@
 #include "firmware-gateway/ingest/event_types.hpp"
 #include "firmware-gateway/ingest/field_rules.hpp"
 #include "firmware-gateway/ingest/written_time.hpp"
+#include "firmware-gateway/redact/unicode.hpp"
 #include "proto/base/currency.hpp"
 #include "proto/base/timestamp.hpp"
 
@@ -117,14 +118,20 @@ MaybeRefusal set_time(Event& event, const Fields& fields) {
   return std::nullopt;
 }
 
+constexpr std::array amounts = {Field::amount_minor, Field::requested_minor, Field::tip_minor, Field::cashback_minor,
+                                Field::surcharge_minor};
+
 bool has_amount(const Fields& fields) {
-  constexpr std::array amounts = {Field::amount_minor, Field::requested_minor, Field::tip_minor, Field::cashback_minor,
-                                  Field::surcharge_minor};
-  return std::any_of(amounts.begin(), amounts.end(), [&](Field field) { return fields.number(field).has_value(); });
+  return std::ranges::any_of(amounts, [&](Field field) { return fields.number(field).has_value(); });
+}
+
+bool is_incomplete(const Fields& fields, Field field) {
+  return std::ranges::find(fields.incomplete, name_of(field)) != fields.incomplete.end();
 }
 
 MaybeRefusal set_currency(Event& event, const Fields& fields, const TerminalProfile& profile) {
   const std::string& given = fields.text(Field::currency);
+  if (is_incomplete(fields, Field::currency)) return std::nullopt;
   // A terminal whose settlement names no currency, and has no default, cannot be compared; it settles all the same.
   if (given.empty() && !has_amount(fields) && (!fields.settlement || profile.currency.empty())) return std::nullopt;
   const std::string& code = either(given, profile.currency);
@@ -136,6 +143,26 @@ MaybeRefusal set_currency(Event& event, const Fields& fields, const TerminalProf
   event.set_currency(std::string(currency->alpha));
   event.set_currency_exponent(currency->exponent);
   return std::nullopt;
+}
+
+// What has happened in a currency that nobody knows is kept; its amount as it came, as text: it moves nothing that
+// could be added up.
+Fields without_unknown_currency(Fields fields, const TerminalProfile& profile) {
+  constexpr std::size_t code_bytes_max = 4;
+  std::string& given = fields.text(Field::currency);
+  const std::string code = either(given, profile.currency);
+  if (!is_incomplete(fields, Field::currency)) {
+    if (base::find_currency(code) || (given.empty() && !has_amount(fields))) return fields;
+    fields.incomplete.emplace_back(name_of(Field::currency));
+  }
+  if (const auto amount = fields.number(Field::amount_minor)) {
+    const bool tells = code.size() <= code_bytes_max && redact::is_printable(code);
+    fields.attributes[unread_amount] = std::to_string(*amount) + (tells && !code.empty() ? " " + code : "");
+  }
+  for (const Field amount : amounts)
+    if (std::exchange(fields.number(amount), std::nullopt)) fields.incomplete.emplace_back(name_of(amount));
+  given.clear();
+  return fields;
 }
 
 void set_rest(Event& event, const Fields& fields) {
@@ -186,8 +213,10 @@ Fields Recorder::complete(Fields fields, Moment moment) const {
   if (fields.source != redact::Source::iso8583 || !fields.text(Field::occurred_at).empty()) return fields;
   const TerminalProfile* const profile = terminals_.find(fields.text(Field::terminal_id));
   const std::string_view zone = profile == nullptr ? std::string_view() : std::string_view(profile->time_zone);
-  const base::Timestamp time = resolve(fields.written_local, fields.written_utc, zone, zones_, moment.utc);
-  fields.text(Field::occurred_at) = base::to_rfc3339(time);
+  const When when = resolve(fields.written_local, fields.written_utc, zone, zones_, moment.utc);
+  fields.text(Field::occurred_at) = base::to_rfc3339(when.time);
+  if (when.is_receipt && !is_incomplete(fields, Field::occurred_at))
+    fields.incomplete.emplace_back(name_of(Field::occurred_at));
   return fields;
 }
 
@@ -201,6 +230,7 @@ base::Result<Event, Refusal> Recorder::record(const redact::Cleared& cleared, Mo
                               name_of(Field::terminal_id),
                               "this terminal is not in the configuration",
                               {}});
+  if (fields.on_conflict == redact::OnConflict::store) fields = without_unknown_currency(std::move(fields), *profile);
   Event event;
   if (auto refusal = set_time(event, fields)) return base::fail(std::move(*refusal));
   if (auto refusal = set_currency(event, fields, *profile)) return base::fail(std::move(*refusal));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "firmware-gateway/ingest/event_types.hpp"
@@ -36,6 +37,33 @@ bool same_content(const Event& a, const Event& b) {
          a.amount_minor() == b.amount_minor() && a.outcome() == b.outcome();
 }
 
+bool differ(std::string_view a, std::string_view b) { return !a.empty() && !b.empty() && a != b; }
+
+// Its message ended early: its key may lack its end, and its content what stood behind.
+bool breaks_off(const Event& event) {
+  return event.source() == word(redact::Source::iso8583) &&
+         std::ranges::any_of(event.incomplete(), [](std::string_view name) { return name.starts_with("iso8583 "); });
+}
+
+bool same_key(const Event& a, const Event& b) {
+  const std::string key = duplicate_key(a);
+  const std::string other = duplicate_key(b);
+  const auto begins = [](std::string_view whole, std::string_view part) {
+    return whole.starts_with(part) && whole.substr(part.size()).starts_with(' ');
+  };
+  return key == other || (breaks_off(a) && begins(other, key)) || (breaks_off(b) && begins(key, other));
+}
+
+// Of a message that broke off and the whole one: as far as both go. What the stored one does not say of money is news.
+bool same_as_far_as_both_go(const Event& incoming, const Event& stored) {
+  if (!breaks_off(incoming) && !breaks_off(stored)) return false;
+  const bool same_amount =
+      !incoming.has_amount_minor() || (stored.has_amount_minor() && incoming.amount_minor() == stored.amount_minor());
+  return same_amount && incoming.type() == stored.type() && incoming.outcome() == stored.outcome() &&
+         !differ(incoming.currency(), stored.currency()) && !differ(incoming.original_ref(), stored.original_ref()) &&
+         incoming.card_last4() == stored.card_last4() && incoming.card_brand() == stored.card_brand();
+}
+
 // Of a partial approval amount_minor is what the host gave.
 std::int64_t asked_for(const Event& event) {
   return event.has_requested_minor() ? event.requested_minor() : event.amount_minor();
@@ -56,8 +84,6 @@ std::string attribute(const Event& event, const char* name) {
 
 // Blank or zeros: terminals fill it so until a host has given one.
 bool has_rrn(std::string_view rrn) { return rrn.find_first_not_of('0') != std::string_view::npos; }
-
-bool differ(std::string_view a, std::string_view b) { return !a.empty() && !b.empty() && a != b; }
 
 // Whether two messages may be of one transaction: each of card, merchant and currency that both say is the same.
 bool may_be_one(const Event& event, const Event& stored) {
@@ -156,8 +182,8 @@ void set_apart(Event& event, const Event& original) {
 }
 
 Relation relation(const Event& incoming, const Event& stored, std::chrono::milliseconds reference_reuse) {
-  if (duplicate_key(incoming) != duplicate_key(stored)) return Relation::unrelated;
-  if (same_content(incoming, stored)) return Relation::same_event;
+  if (!same_key(incoming, stored)) return Relation::unrelated;
+  if (same_content(incoming, stored) || same_as_far_as_both_go(incoming, stored)) return Relation::same_event;
   const std::int64_t apart = std::abs(incoming.occurred_at_ms() - stored.occurred_at_ms());
   if (apart > reference_reuse.count()) return Relation::reused;
   if (!differ_in_knowledge(incoming, stored)) return Relation::conflict;

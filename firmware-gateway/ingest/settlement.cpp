@@ -43,10 +43,13 @@ std::string key_of(std::string_view terminal_id, std::string_view currency) {
   return key;
 }
 
-// The moment of the last doubt, in milliseconds since 1970; 0: none.
+// The moment of the last doubt about this terminal or about nobody knows which, in milliseconds since 1970; 0: none.
 std::int64_t doubts_of(std::string_view terminal_id, const journal::Tallies& tallies) {
-  const auto sum = tallies.find(key_of(terminal_id, doubts));
-  return sum ? sum->numbers->front() : 0;
+  const auto last = [&](std::string_view of) {
+    const auto sum = tallies.find(key_of(of, doubts));
+    return sum ? sum->numbers->front() : 0;
+  };
+  return std::max(last(terminal_id), last(any_terminal));
 }
 
 bool may_have_moved(const Event& event) {

@@ -18,7 +18,8 @@ namespace ingest {
 // neither.
 [[nodiscard]] std::optional<journal::Tally> tally_of(const tillstream::v1::Event& event);
 
-// A message of this terminal was rejected: what it told of is not in the sums.
+// A message of this terminal was rejected: what it told of is not in the sums. Of any_terminal: nobody knows whose.
+inline constexpr std::string_view any_terminal;
 [[nodiscard]] journal::Tally doubt_of(std::string_view terminal_id, base::UtcTime at);
 
 // Compares a settlement with the sums, which hold everything of its terminal before it: sets recorded_…,

@@ -24,17 +24,13 @@ UtcTime at(std::chrono::year_month_day date, const WrittenTime& time) {
          std::min(seconds(time.second), seconds(59));
 }
 
-// The candidate nearest to the clock; nothing when none is a day of the calendar.
+// The candidate nearest to the clock; nothing when that one is no day of the calendar: the 29th of February of another
+// year than this is years away.
 template <std::size_t N>
 std::optional<UtcTime> nearest(const std::array<std::chrono::year_month_day, N>& dates, const WrittenTime& time,
                                UtcTime clock) {
-  std::optional<UtcTime> best;
-  for (const auto date : dates) {
-    if (!date.ok()) continue;
-    const UtcTime candidate = at(date, time);
-    if (!best || distance(candidate, clock) < distance(*best, clock)) best = candidate;
-  }
-  return best;
+  const auto date = std::ranges::min(dates, {}, [&](auto candidate) { return distance(at(candidate, time), clock); });
+  return date.ok() ? std::optional(at(date, time)) : std::nullopt;
 }
 
 // The written time as a number, on a clock that shows `clock` at the moment of receipt.
@@ -94,19 +90,19 @@ base::Timestamp stamp(UtcTime utc, seconds offset) {
 
 }  // namespace
 
-base::Timestamp resolve(const std::optional<WrittenTime>& local, const std::optional<WrittenTime>& utc,
-                        std::string_view time_zone, const TimeZones& zones, UtcTime received) {
+When resolve(const std::optional<WrittenTime>& local, const std::optional<WrittenTime>& utc, std::string_view time_zone,
+             const TimeZones& zones, UtcTime received) {
   const seconds zone_now = time_zone.empty() ? seconds(0) : zones.offset_at(time_zone, received).value_or(seconds(0));
   const auto sent = utc ? place(*utc, received) : std::nullopt;
   // What the terminal's own clock shows now decides about its year and its day.
   const auto shown = local ? place(*local, sent.value_or(received) + zone_now) : std::nullopt;
   if (shown) {
     const seconds offset = offset_of(*shown, sent, time_zone, zones);
-    return stamp(*shown - offset, offset);
+    return {.time = stamp(*shown - offset, offset)};
   }
   const UtcTime moment = sent.value_or(received);
   const auto zone = time_zone.empty() ? std::nullopt : zones.offset_at(time_zone, moment);
-  return stamp(moment, zone.value_or(seconds(0)));
+  return {.time = stamp(moment, zone.value_or(seconds(0))), .is_receipt = !sent};
 }
 
 }  // namespace ingest

@@ -16,6 +16,9 @@ namespace terminal {
 // A message's shape, for a notice: names and printable values without card data.
 using Shape = std::map<std::string, std::string>;
 
+// Under this name; a value that cannot be shown, in hexadecimal, under the name with _hex.
+void add_to(Shape& shape, const std::string& name, std::string_view value);
+
 // What a dialogue can do about the request that it has taken.
 class Exchange {
  public:

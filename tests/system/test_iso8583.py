@@ -131,6 +131,56 @@ def test_what_breaks_off_is_kept_or_rejected_with_a_notice_and_never_swallowed(r
     assert rig.gateway.metric("tillstream_gateway_iso8583_hung_up_total") == 1
 
 
+def test_a_message_cut_anywhere_behind_its_terminal_and_then_repeated_whole_is_one_sale(rig):
+    fields = {"f2": "4111111111111111", "f43": "CORNER SHOP 12         VIENNA       VIAT", "f54": "0044978D000000000150"}
+    first = encode("0220", advice(1, terminal="T0000000", **fields))
+    begin = first.index(b"T0000000") + 8
+    for cut in range(begin, len(first)):
+        terminal = f"T{cut:07d}"
+        with Line(rig.iso_port) as line:
+            line.send(encode("0220", advice(1, terminal=terminal, **fields))[:cut])
+            assert decode(line.receive())[1][39] == "00"
+            assert line.ask("0221", advice(1, terminal=terminal, **fields))[1][39] == "00"
+    sales = wait_events(rig, len(first) - begin)
+    assert len(sales) == len(first) - begin and len({sale["terminal_id"] for sale in sales}) == len(sales)
+    assert all(sale["effect_minor"] == 1250 and sale["incomplete"] for sale in sales)
+
+
+def test_a_date_that_is_none_is_told(rig):
+    with Line(rig.iso_port) as line:
+        assert line.ask("0220", {number: value for number, value in advice(1, f13="0431").items() if number != 7})[1][39] == "00"
+        assert line.ask("0220", advice(2, f13="0431"))[1][39] == "00"
+    without, sent = wait_events(rig, 2)
+    assert without["incomplete"] == ["occurred_at"] and "incomplete" not in sent and sent["occurred_at"].endswith("-11-23T11:09:01.000Z")
+
+
+def test_what_has_happened_and_cannot_be_stored_as_it_is_is_kept_or_told_and_nothing_is_asked_for_again(tmp_path):
+    (tmp_path / "host.toml").write_text('extends = "iso87-ascii"\n[answers]\nout_of_balance = "95"\n')
+    rig = make(tmp_path, str(tmp_path / "host.toml"))
+    settlement = {3: "920000", 7: "1123220000", 11: "000090", 41: "TERM0001", 50: "978", 76: "0000000000", 88: "0" * 16}
+    try:
+        with Line(rig.iso_port) as line:
+            assert line.ask("0500", settlement)[1][39] == "00"
+            for stan, code in ((1, "191"), (2, "999"), (3, "XYZ")):
+                assert line.ask("0220", advice(stan, f49=code))[1][39] == "00"
+            assert line.ask("0220", advice(4, f11="12\x0156\x7f"))[1][39] == "30"
+            assert line.ask("0220", advice(5, terminal="TE\x01M0001"))[1][39] == "30"
+            # What the terminal has, and only we could not read.
+            assert line.ask("0500", {**settlement, 11: "000091", 76: "0000000004", 88: f"{5000:016d}"})[1][39] == "00"
+        kept = [event for event in wait_events(rig, 5) if event["type"] == "sale"]
+        assert [(e["stan"], e["incomplete"], e["attributes"]["unread_amount"], e["outcome"]) for e in kept] == [
+            ("000001", ["currency", "amount_minor"], "1250 191", "approved"), ("000002", ["currency", "amount_minor"], "1250 999", "approved"),
+            ("000003", ["currency", "amount_minor"], "1250 XYZ", "approved")]
+        assert not any("effect_minor" in event or "amount_minor" in event for event in kept)
+        r.wait_for("the notices", lambda: sum(n["notice"] == "message_rejected" for n in rig.stream.notices()) == 2)
+        stan, terminal = (n for n in rig.stream.notices() if n["notice"] == "message_rejected")
+        assert (stan["detail_field_41"], stan["detail_stan_hex"], stan["detail_rrn"], stan["detail_amount_minor"]) == (
+            "TERM0001", "31320135367f", "632700000004", "1250")
+        assert (terminal["detail_field_41_hex"], terminal["detail_stan"], terminal["detail_amount_minor"]) == (b"TE\x01M0001".hex(), "000005", "1250")
+    finally:
+        rig.close()
+
+
 def test_answers_come_in_the_order_of_their_requests_and_the_line_is_closed_when_they_are_out(rig):
     with Line(rig.iso_port) as line:
         for stan in range(1, 201):

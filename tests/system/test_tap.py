@@ -238,6 +238,19 @@ def test_network_management_and_what_cannot_be_read_make_nothing_and_are_relayed
     assert [event["stan"] for event in bench.wait_events(1)] == ["000001"]
 
 
+def test_a_payment_that_cannot_be_stored_as_it_is_is_kept_or_told(bench):
+    tap = bench.tap(bench.host().port)
+    with Line(tap.port) as line:
+        assert line.ask("0200", sale(1, f49="191"))[1][39] == "00"
+        assert line.ask("0200", sale(2, terminal="TE\x01M0001"))[1][39] == "00"
+    tap.settled()
+    event = bench.wait_events(1)[0]
+    assert event["incomplete"] == ["currency", "amount_minor"] and event["attributes"]["unread_amount"] == "1250 191" and event["outcome"] == "approved"
+    r.wait_for("the notice", lambda: any(n["notice"] == "message_rejected" for n in bench.rig.stream.notices()))
+    notice = next(n for n in bench.rig.stream.notices() if n["notice"] == "message_rejected")
+    assert (notice["detail_field_41_hex"], notice["detail_stan"], notice["detail_amount_minor"]) == (b"TE\x01M0001".hex(), "000002", "1250")
+
+
 def test_a_settlement_is_told_three_ways_what_the_terminal_says_what_its_host_says_and_what_was_seen(bench):
     verdicts = iter(["00", "00", "95", "00"])
 

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "firmware-gateway/redact/scan.hpp"
+#include "firmware-gateway/terminal/dialogue.hpp"
 #include "firmware-gateway/terminal/iso8583/host/response_codes.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/event.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/placement.hpp"
@@ -175,8 +176,7 @@ Host::Shape Host::shape_of(const Message& message, std::string reason) {
     const auto value = message.open(number);
     if (!value) continue;
     const bool suspicious = redact::may_hold_pan(*value) || !redact::find_card_data(*value).empty();
-    shape.emplace(fmt::format("field_{}", number),
-                  suspicious ? std::string("[card data]") : std::string(trimmed(*value)));
+    terminal::add_to(shape, fmt::format("field_{}", number), suspicious ? "[card data]" : trimmed(*value));
   }
   return shape;
 }

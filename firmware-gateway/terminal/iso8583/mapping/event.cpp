@@ -145,9 +145,7 @@ void Mapping::set_type() {
 }
 
 void Mapping::set_times() {
-  draft_.fields.written_local = local_time(request_, dialect_.year);
-  draft_.fields.written_utc = transmission_time(request_);
-  if (!draft_.fields.written_local && !draft_.fields.written_utc) incomplete(Field::occurred_at);
+  if (!set_written_times(request_, dialect_.year, draft_.fields)) incomplete(Field::occurred_at);
   attribute(redact::transmitted_at, std::string(digits_of(request_, 7, 10).value_or("")));
   // Whatever brings a transaction again is found by that one's time, as a message that reverses it has it.
   if (original_ && original_->is_this && dialect_.year < 1993) attribute(redact::transmitted_at, original_->time);

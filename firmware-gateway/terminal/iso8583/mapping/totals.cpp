@@ -117,9 +117,7 @@ void Reading::set_identity() {
 }
 
 void Reading::set_times() {
-  draft_.fields.written_local = local_time(request_, dialect_.year);
-  draft_.fields.written_utc = transmission_time(request_);
-  if (!draft_.fields.written_local && !draft_.fields.written_utc)
+  if (!set_written_times(request_, dialect_.year, draft_.fields))
     draft_.fields.incomplete.emplace_back(redact::name_of(Field::occurred_at));
   if (const auto sent = digits_of(request_, 7, 10)) draft_.fields.attributes[redact::transmitted_at] = *sent;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 
 namespace iso8583 {
 namespace {
@@ -17,8 +18,10 @@ std::uint8_t two(std::string_view digits, std::size_t at) {
   return static_cast<std::uint8_t>((digits[at] - '0') * 10 + (digits[at + 1] - '0'));
 }
 
+// A day that there is in some year; which one, only the moment of receipt says.
 bool is_date(const redact::WrittenTime& time) {
-  return time.month >= 1 && time.month <= 12 && time.day >= 1 && time.day <= 31;
+  const std::chrono::year leap_year(2000);
+  return (leap_year / time.month / time.day).ok();
 }
 bool is_time(const redact::WrittenTime& time) { return time.hour < 24 && time.minute < 60 && time.second <= 60; }
 
@@ -105,6 +108,15 @@ std::optional<redact::WrittenTime> local_time(const Message& message, unsigned y
   // Seen in the field: a year in the place of the date. The time alone still says something.
   if (!is_date(time)) set_date(time, "0000");
   return time;
+}
+
+bool set_written_times(const Message& message, unsigned year, redact::Fields& fields) {
+  fields.written_local = local_time(message, year);
+  fields.written_utc = transmission_time(message);
+  if (fields.written_utc) return true;
+  if (!fields.written_local) return false;
+  const bool writes_date = year < 1993 && !text_of(message, 13).empty();
+  return fields.written_local->month != 0 || !writes_date;
 }
 
 }  // namespace iso8583

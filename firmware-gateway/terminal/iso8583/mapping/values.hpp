@@ -36,4 +36,7 @@ namespace iso8583 {
 [[nodiscard]] std::optional<redact::WrittenTime> transmission_time(const Message& message);
 [[nodiscard]] std::optional<redact::WrittenTime> local_time(const Message& message, unsigned year);
 
+// The moment that a message writes, of both; false: none, or a date that is none in the place of the only one.
+[[nodiscard]] bool set_written_times(const Message& message, unsigned year, redact::Fields& fields);
+
 }  // namespace iso8583

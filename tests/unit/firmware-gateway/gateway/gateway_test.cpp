@@ -720,3 +720,52 @@ TEST_CASE("gateway: a rejected message puts its terminal's batch in doubt, on di
   CHECK(tallies.sums().front().key == "T1\ndoubts");
   CHECK(tallies.sums().front().numbers->front() == rejected_at);
 }
+
+TEST_CASE("gateway: a message that does not say whose it is puts every terminal's batch in doubt") {
+  Shop shop;
+  shop.machine.reject_message({{"mti", "0220"}, {"reason", "another dialect's"}}, shop.now);
+  shop.pass(1s);
+  REQUIRE(shop.disk.catalog.tallies.sums().size() == 1);
+  CHECK(shop.disk.catalog.tallies.sums().front().key == "\ndoubts");
+}
+
+TEST_CASE(
+    "gateway: what a card-scheme message told of and nobody can store becomes a notice with all that could be read") {
+  Shop shop;
+  const auto draft = [](std::string terminal, std::string stan) {
+    redact::Draft made;
+    made.fields.source = redact::Source::iso8583;
+    made.fields.on_conflict = redact::OnConflict::store;
+    made.fields.text(redact::Field::type) = "sale";
+    made.fields.text(redact::Field::outcome) = "approved";
+    made.fields.text(redact::Field::terminal_id) = std::move(terminal);
+    made.fields.text(redact::Field::terminal_ref) = made.fields.text(redact::Field::stan) = std::move(stan);
+    made.fields.text(redact::Field::rrn) = "632700004711";
+    made.fields.number(redact::Field::amount_minor) = 1250;
+    return made;
+  };
+  const auto reject = [&](redact::Draft of, std::uint64_t ticket) {
+    shop.machine.submit(std::move(of), {}, gateway::Ticket(ticket), shop.now);
+    shop.pass(1s);
+    CHECK(shop.refused(gateway::Ticket(ticket)) == redact::Reason::invalid_field);
+    tillstream::v1::Event notice;
+    REQUIRE(notice.ParseFromString(shop.disk.rows.rbegin()->second.record));
+    CHECK(notice.notice() == "message_rejected");
+    return notice;
+  };
+  auto details = reject(draft("TE\x01M0001", "004711"), 3'001).details();
+  CHECK(details.at("field_41_hex") == "5445014d30303031");
+  CHECK(details.at("stan") == "004711");
+  CHECK(details.at("rrn") == "632700004711");
+  CHECK(details.at("amount_minor") == "1250");
+  CHECK(details.at("reason").find("terminal_id") != std::string::npos);
+  CHECK(shop.disk.catalog.tallies.sums().back().key == "\ndoubts");
+  details = reject(draft("TERM0001",
+                         "12\x01"
+                         "56"),
+                   3'002)
+                .details();
+  CHECK(details.at("field_41") == "TERM0001");
+  CHECK(details.at("stan_hex") == "3132013536");
+  CHECK(shop.disk.catalog.tallies.sums().back().key == "TERM0001\ndoubts");
+}

@@ -289,6 +289,17 @@ TEST_CASE("record: what has happened is kept, without what cannot be") {
   CHECK(incomplete(bare) == Names{"amount_minor", "outcome"});
   CHECK(bare.outcome() == "unknown");
   CHECK_FALSE(bare.has_effect_minor());
+  // In a currency that nobody knows nothing can be added up.
+  const auto foreign = kept({{"currency", "\"191\""}, {"tip_minor", "50"}});
+  CHECK(incomplete(foreign) == Names{"currency", "amount_minor", "tip_minor"});
+  CHECK(foreign.currency().empty());
+  CHECK_FALSE(foreign.has_amount_minor());
+  CHECK_FALSE(foreign.has_effect_minor());
+  CHECK(foreign.attributes().at("unread_amount") == "1250 191");
+  CHECK(foreign.outcome() == "approved");
+  // No text of any length comes with it.
+  CHECK(kept({{"currency", "\"EURO4\""}}).attributes().at("unread_amount") == "1250");
+  CHECK(incomplete(kept({{"currency", "\"191\""}, {"amount_minor", ""}})) == Names{"amount_minor", "currency"});
   // What identifies it has to be there.
   for (const char* name : {"type", "terminal_id", "terminal_ref", "occurred_at"}) {
     Intake intake;

@@ -272,3 +272,66 @@ TEST_CASE("ingest: a record alone says what its key's hash is, and whether it ho
   const auto notice = ingest::make_notice("events_lost", {}, base::Uuid{.bytes = {7}}, {});
   CHECK(ingest::stored_key(key, ingest::to_record(notice))->hash == ingest::reference_hash(key, "", notice.event_id()));
 }
+
+namespace {
+
+// A sale of terminal T1, cut off behind its terminal's id or whole.
+redact::Draft sale_message(bool whole, std::int64_t amount = 1250, const std::string& merchant = "M1") {
+  redact::Draft draft;
+  redact::Fields& fields = draft.fields;
+  fields.source = redact::Source::iso8583;
+  fields.on_conflict = OnConflict::store;
+  fields.text(redact::Field::type) = "sale";
+  fields.text(redact::Field::outcome) = "approved";
+  fields.text(redact::Field::terminal_id) = "T1";
+  fields.text(redact::Field::terminal_ref) = "000001";
+  fields.text(redact::Field::currency) = "EUR";
+  fields.number(redact::Field::amount_minor) = amount;
+  fields.attributes[redact::message_ref] = "022 time 1123120901" + (whole ? " merchant " + merchant : std::string());
+  if (!whole) fields.incomplete.emplace_back("iso8583 field 42 and what follows");
+  return draft;
+}
+
+Stored told(Intake& intake, redact::Draft draft) {
+  static std::uint64_t tickets = 5'000;
+  const ingest::Ticket ticket(++tickets);
+  auto cleared = intake.guard.clear(std::move(draft), redact::Channel{});
+  REQUIRE(cleared);
+  intake.machine.submit(*cleared, ticket, intake.moment);
+  intake.settle();
+  return stored(intake.answers.at(ticket));
+}
+
+}  // namespace
+
+TEST_CASE("ingest: a message that broke off and the whole one are one event, whichever comes first") {
+  for (const bool whole_first : {false, true}) {
+    Intake intake;
+    const Stored first = told(intake, sale_message(whole_first));
+    const Stored second = told(intake, sale_message(!whole_first));
+    CHECK(second.duplicate);
+    CHECK(second.event_id == first.event_id);
+    CHECK(intake.journal.rows.size() == 1);
+  }
+}
+
+TEST_CASE("ingest: of a message that broke off only what goes on as it does is the whole one") {
+  Intake intake;
+  CHECK_FALSE(told(intake, sale_message(false)).duplicate);
+  CHECK_FALSE(told(intake, sale_message(true, 1251)).duplicate);
+  CHECK(intake.last().conflict_with() == intake.record(1).event_id());
+  redact::Draft later = sale_message(true);
+  later.fields.attributes[redact::message_ref] = "022 time 11231209011 merchant M1";
+  CHECK_FALSE(told(intake, std::move(later)).duplicate);
+  // Two whole ones of two merchants stay two.
+  Intake others;
+  CHECK_FALSE(told(others, sale_message(true, 1250, "M1")).duplicate);
+  CHECK_FALSE(told(others, sale_message(true, 1250, "M1 2")).duplicate);
+  // Its amount was lost with its currency: the whole one says it.
+  Intake without;
+  redact::Draft lost = sale_message(false);
+  lost.fields.text(redact::Field::currency) = "191";
+  CHECK_FALSE(told(without, std::move(lost)).duplicate);
+  CHECK_FALSE(told(without, sale_message(true)).duplicate);
+  CHECK(without.last().effect_minor() == 1250);
+}

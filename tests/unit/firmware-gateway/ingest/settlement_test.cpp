@@ -347,6 +347,21 @@ TEST_CASE("settlement: who does not know the whole batch asks for nothing") {
     // In the batch before: this one is known again.
     CHECK(!closed(shop));
   }
+  SUBCASE("a message of nobody knows which terminal was rejected") {
+    Shop shop;
+    shop.settle(shop.settlement(0, 0));
+    shop.intake.machine.on_tally_appended(ingest::doubt_of(ingest::any_terminal, shop.intake.moment.utc));
+    CHECK(closed(shop));
+    CHECK(!closed(shop));
+  }
+  SUBCASE("a sale's currency is none that anybody knows") {
+    Shop shop;
+    shop.settle(shop.settlement(0, 0));
+    redact::Draft sale = shop.money("sale", 1);
+    sale.fields.text(Field::currency) = "191";
+    shop.tell(std::move(sale));
+    CHECK(closed(shop));
+  }
   SUBCASE("a message of another terminal does not matter") {
     Shop shop;
     shop.settle(shop.settlement(0, 0));
@@ -426,4 +441,15 @@ TEST_CASE("settlement: totals that come by other protocols are stored as they ar
     "currency":"EUR","sales_count":1,"sales_minor":5})") == 201);
   CHECK(!intake.last().has_batch_closed());
   CHECK(!intake.last().has_recorded_sales_count());
+}
+
+TEST_CASE("settlement: one in a currency that nobody knows is stored and closed, without a verdict in any other") {
+  Shop shop;
+  shop.settle(shop.settlement(0, 0));
+  redact::Draft settlement = Shop::asking(shop.settlement(1, 1250));
+  settlement.fields.text(Field::currency) = "999";
+  const Event event = shop.settle(std::move(settlement));
+  CHECK(event.currency().empty());
+  CHECK_FALSE(event.has_in_balance());
+  CHECK(event.batch_closed());
 }

@@ -25,8 +25,8 @@ base::UtcTime moment(std::string_view text) { return base::parse_rfc3339(text)->
 // "2026-11-23T11:09:01.000Z +60"
 std::string resolved(const std::optional<WrittenTime>& local, const std::optional<WrittenTime>& utc,
                      std::string_view zone, std::string_view received) {
-  const auto time = ingest::resolve(local, utc, zone, zones, moment(received));
-  return base::to_rfc3339(time.utc) + " " + std::to_string(time.offset.count());
+  const auto [time, is_receipt] = ingest::resolve(local, utc, zone, zones, moment(received));
+  return base::to_rfc3339(time.utc) + " " + std::to_string(time.offset.count()) + (is_receipt ? " (receipt)" : "");
 }
 
 }  // namespace
@@ -51,8 +51,10 @@ TEST_CASE("written times: around New Year a time belongs to the year that is nea
 
 TEST_CASE("written times: the 29th of February belongs to a year that has it") {
   CHECK(resolved(written(2, 29, 12, 0), {}, "", "2028-03-01T00:00:00Z") == "2028-02-29T12:00:00.000Z 0");
-  // None of the three years has one: the moment of receipt.
-  CHECK(resolved(written(2, 29, 12, 0), {}, "", "2026-03-01T00:00:00Z") == "2026-03-01T00:00:00.000Z 0");
+  // None of the three years has one, or not the nearest: the moment of receipt.
+  CHECK(resolved(written(2, 29, 12, 0), {}, "", "2026-03-01T00:00:00Z") == "2026-03-01T00:00:00.000Z 0 (receipt)");
+  CHECK(resolved(written(2, 29, 12, 0), {}, "", "2026-11-30T00:00:00Z") == "2026-11-30T00:00:00.000Z 0 (receipt)");
+  CHECK(resolved(written(2, 29, 12, 0), {}, "", "2027-03-10T00:00:00Z") == "2027-03-10T00:00:00.000Z 0 (receipt)");
 }
 
 TEST_CASE("written times: without a zone the offset is what lies between local and transmission time") {
@@ -91,8 +93,8 @@ TEST_CASE("written times: a year without a century is the nearest one of that na
 }
 
 TEST_CASE("written times: nothing written, or no such day, is the moment of receipt") {
-  CHECK(resolved({}, {}, "Europe/Vienna", "2026-07-01T12:00:00Z") == "2026-07-01T12:00:00.000Z 120");
-  CHECK(resolved(written(4, 31, 12, 0), {}, "UTC", "2026-05-01T12:00:00Z") == "2026-05-01T12:00:00.000Z 0");
+  CHECK(resolved({}, {}, "Europe/Vienna", "2026-07-01T12:00:00Z") == "2026-07-01T12:00:00.000Z 120 (receipt)");
+  CHECK(resolved(written(4, 31, 12, 0), {}, "UTC", "2026-05-01T12:00:00Z") == "2026-05-01T12:00:00.000Z 0 (receipt)");
   CHECK(resolved(written(4, 31, 12, 0), written(4, 30, 12, 0), "UTC", "2026-05-01T12:00:00Z") ==
         "2026-04-30T12:00:00.000Z 0");
 }

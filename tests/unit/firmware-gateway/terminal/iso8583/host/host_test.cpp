@@ -162,6 +162,16 @@ TEST_CASE("host: a message that does not say what it is about is answered 30, an
   CHECK(reject->shape.at("reason").find("field 49") != std::string::npos);
 }
 
+TEST_CASE("host: what cannot be shown stands in a notice in hexadecimal") {
+  const Host host(test::dialect());
+  const base::Bytes whole = encoded("0220", sale({{3, ""}, {43, "CORNER\x07SHOP" + std::string(29, ' ')}}));
+  const auto reaction = host.react(base::BytesView(whole).substr(0, whole.size() - 1));
+  const auto* const reject = std::get_if<Host::Reject>(&reaction);
+  REQUIRE(reject != nullptr);
+  CHECK(reject->shape.at("field_43_hex") == "434f524e45520753484f50");
+  CHECK(reject->shape.at("field_41") == "TERM0001");
+}
+
 TEST_CASE("host: no answer and no notice holds card data, wherever a message breaks off") {
   const std::string pan = "4111111111111111";
   const Host host(test::dialect());

@@ -242,6 +242,17 @@ TEST_CASE("what cannot be read is named, and the rest is kept") {
   CHECK(is_incomplete(no_amount, Field::amount_minor));
   const Fields no_time = event("0220", sale({{7, ""}, {12, ""}, {13, ""}}));
   CHECK(is_incomplete(no_time, Field::occurred_at));
+  // A day that there is in no year leaves the time, and says so where no other date is.
+  for (const char* none : {"0431", "0230", "2026", "0000"}) {
+    CAPTURE(none);
+    const auto local = event("0220", sale({{7, ""}, {13, none}}));
+    CHECK(is_incomplete(local, Field::occurred_at));
+    REQUIRE(local.written_local);
+    CHECK(local.written_local->month == 0);
+    CHECK_FALSE(is_incomplete(event("0220", sale({{13, none}})), Field::occurred_at));
+  }
+  CHECK_FALSE(is_incomplete(event("0220", sale({{7, ""}, {13, ""}})), Field::occurred_at));
+  CHECK_FALSE(is_incomplete(event("0220", sale({{7, ""}, {13, "0229"}})), Field::occurred_at));
   const Fields bad_date = event("0220", sale({{13, "2022"}}));
   REQUIRE(bad_date.written_local.has_value());
   CHECK(bad_date.written_local->month == 0);
