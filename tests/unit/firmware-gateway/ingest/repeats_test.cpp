@@ -335,3 +335,13 @@ TEST_CASE("ingest: of a message that broke off only what goes on as it does is t
   CHECK_FALSE(told(without, sale_message(true)).duplicate);
   CHECK(without.last().effect_minor() == 1250);
 }
+
+TEST_CASE("ingest: a time that is no day of the calendar is the moment of receipt, and says so") {
+  Intake intake;
+  redact::Draft draft = sale_message(true);
+  draft.fields.written_local = redact::WrittenTime{.year_of_century = {}, .month = 4, .day = 31, .hour = 12};
+  told(intake, std::move(draft));
+  CHECK(intake.last().occurred_at_ms() == intake.last().received_at_ms());
+  REQUIRE(intake.last().incomplete().size() == 1);
+  CHECK(intake.last().incomplete(0) == "occurred_at");
+}

@@ -55,6 +55,12 @@ TEST_CASE("written times: the 29th of February belongs to a year that has it") {
   CHECK(resolved(written(2, 29, 12, 0), {}, "", "2026-03-01T00:00:00Z") == "2026-03-01T00:00:00.000Z 0 (receipt)");
   CHECK(resolved(written(2, 29, 12, 0), {}, "", "2026-11-30T00:00:00Z") == "2026-11-30T00:00:00.000Z 0 (receipt)");
   CHECK(resolved(written(2, 29, 12, 0), {}, "", "2027-03-10T00:00:00Z") == "2027-03-10T00:00:00.000Z 0 (receipt)");
+  // 1993 writes the year.
+  WrittenTime of_1993 = written(2, 29, 12, 0);
+  of_1993.year_of_century = 26;
+  CHECK(resolved(of_1993, {}, "", "2026-03-01T00:00:00Z") == "2026-03-01T00:00:00.000Z 0 (receipt)");
+  of_1993.year_of_century = 24;
+  CHECK(resolved(of_1993, {}, "", "2026-03-01T00:00:00Z") == "2024-02-29T12:00:00.000Z 0");
 }
 
 TEST_CASE("written times: without a zone the offset is what lies between local and transmission time") {
