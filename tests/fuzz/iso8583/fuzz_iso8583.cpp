@@ -10,6 +10,7 @@
 #include "firmware-gateway/config/dialect_file.hpp"
 #include "firmware-gateway/terminal/iso8583/codec.hpp"
 #include "firmware-gateway/terminal/iso8583/explanation.hpp"
+#include "firmware-gateway/terminal/iso8583/mapping/placement.hpp"
 #include "firmware-gateway/terminal/iso8583/shipped_dialects.hpp"
 #include "proto/base/assert.hpp"
 
@@ -49,6 +50,18 @@ void check_read(const Message& message, const Dialect& dialect, std::size_t size
   ASSERT(written(*again, dialect) == bytes);
 }
 
+// Any message has a place, and is explained by it.
+void check_place(const Message& message, std::string_view bytes, const Dialect& dialect) {
+  const auto placement = iso8583::placement_of(message, bytes, dialect);
+  for (unsigned number = placement.astray.next(0); number != 0; number = placement.astray.next(number)) {
+    const auto range = message.bytes_of(number);
+    ASSERT(message.has(number) && range.begin <= range.end && range.end <= bytes.size());
+  }
+  const auto hidden = iso8583::hidden_in(message, placement, true);
+  ASSERT(hidden.fields.count() == message.fields().count());
+  static_cast<void>(iso8583::explain(message, dialect, hidden));
+}
+
 }  // namespace
 
 // NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name.
@@ -57,6 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Dialect& dialect = dialects()[data[0] % dialects().size()];
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
   const auto message = iso8583::decode(bytes, dialect);
+  check_place(message ? *message : message.error().read, bytes, dialect);
   if (message) {
     check_read(*message, dialect, bytes.size());
   } else {
