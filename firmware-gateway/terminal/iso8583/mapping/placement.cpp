@@ -23,7 +23,7 @@ constexpr std::array letters_and_digits = {37U, 38U, 39U};
 constexpr std::array printable = {41U, 42U};
 constexpr std::array tracks = {35U, 36U, 45U};
 constexpr unsigned number_field = 2;
-constexpr unsigned processing_code_field = 3;
+constexpr unsigned amount_field = 4;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
@@ -110,10 +110,10 @@ redact::RawHints Examination::hints(base::BytesView bytes) const {
   if (read_.bitmap_at() == 0) return hints;
   hints.lengths_at = hints.binary_lengths_at = numbers_behind_bitmaps(bytes, read_.bitmap_at());
   // The bit of field 2 may be the one that is wrong. A date in October begins like a number of 16 digits whose length
-  // is one byte, and no processing code does.
+  // is one byte, and no processing code or amount does.
   hints.lengths_at.push_back(read_.fields_at());
-  const bool begins_with_code = read_.fields().next(0) == processing_code_field;
-  if (begins_with_code || placement_.doubts > 0) hints.binary_lengths_at.push_back(read_.fields_at());
+  const bool begins_as_usual = read_.fields().next(0) <= amount_field;
+  if (begins_as_usual || placement_.doubts > 0) hints.binary_lengths_at.push_back(read_.fields_at());
   return hints;
 }
 
