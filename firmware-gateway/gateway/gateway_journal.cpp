@@ -21,9 +21,6 @@ constexpr std::chrono::milliseconds trim_interval_min = 1s;
 // A row outlives the retention by at most such a part of it.
 constexpr int retention_parts = 10;
 constexpr auto trim_soon = 1s;
-// Marks ride along with appends; only an idle journal needs a write of their own, and not often: an old mark costs a
-// little work after a crash, each write costs flash.
-constexpr auto flush_interval = 30s;
 constexpr auto measure_interval = 1s;
 constexpr auto window_notice_interval = 1h;
 constexpr auto store_again = 1s;

@@ -13,6 +13,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// Marks ride along with appends; only an idle journal needs a write of their own, and not often: an old mark costs a
+// little work after a crash, each write costs flash.
 constexpr auto flush_after = 30s;
 
 std::string_view text_of(handoff::AlarmKind kind) {
