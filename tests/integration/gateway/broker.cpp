@@ -21,8 +21,14 @@ namespace {
 
 constexpr int tick_ms = 20;
 
-int listen_on_loopback(std::uint16_t& port) {
+int new_socket() {
   const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) throw std::runtime_error("no socket");
+  return descriptor;
+}
+
+int listen_on_loopback(std::uint16_t& port) {
+  const int descriptor = new_socket();
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -41,7 +47,7 @@ bool readable(int descriptor) {
 }
 
 int connect_to(std::uint16_t port) {
-  const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int descriptor = new_socket();
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
@@ -61,6 +67,7 @@ Broker::Broker(std::uint16_t port, const std::string& settings) : port_(port) {
   if (process_ == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     const int descriptor = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (descriptor < 0) ::_exit(126);
     ::dup2(descriptor, STDOUT_FILENO);
     ::dup2(descriptor, STDERR_FILENO);
     ::execl("/usr/sbin/mosquitto", "mosquitto", "-v", "-c", path.c_str(), nullptr);
