@@ -14,6 +14,7 @@ import time
 import pytest
 
 import rig as r
+from authority import Authority
 from iso8583_host import Host, approve, response_mti
 from iso8583_terminal import Line, advice, decode, encode, settlement
 from stalling_disk import StallingDisk
@@ -617,6 +618,29 @@ def test_a_host_whose_certificate_is_anothers_gets_nothing(bench, certificates):
     with pytest.raises(OSError):
         secured(Line(tap.port), certificates)
     assert host.asked == [] and tap.line()["host_handshakes_failed"] == 1
+
+
+def test_a_host_that_says_nothing_to_tls_is_no_host_that_cannot_be_reached(bench, certificates):
+    """As one that speaks without TLS does: it takes the first bytes for a length, and waits."""
+    with socket.create_server(("127.0.0.1", 0)) as host:
+        tap = bench.tap(host.getsockname()[1], line=tls_line(certificates))
+        with socket.create_connection(("127.0.0.1", tap.port)):
+            r.wait_for("given up", lambda: tap.line()["host_handshakes_failed"] == 1, 40)
+    assert tap.line()["unreachable"] == 0
+    r.wait_for("told", lambda: "TLS with the host" in tap.log(), 10)
+
+
+def test_a_certificate_that_has_expired_is_told_when_sighup_brings_it(bench, certificates, tmp_path):
+    (tmp_path / "old").mkdir()
+    authority = Authority(tmp_path / "old")
+    authority.issue("expired", -1)
+    host = bench.host(context=server_context(certificates, "host"))
+    tap = bench.tap(host.port, line=tls_line(certificates))
+    for kind in ("pem", "key"):
+        (certificates / f"tap.{kind}").write_bytes((tmp_path / "old" / f"expired.{kind}").read_bytes())
+    tap.signal(1)  # SIGHUP
+    r.wait_for("told", lambda: "certificates read again" in tap.log(), 10)
+    assert f"{certificates}/tap.pem: the certificate has expired" in tap.log()
 
 
 def test_tls_on_a_line_without_passes_through_unread_and_is_told(bench, certificates):

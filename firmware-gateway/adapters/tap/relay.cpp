@@ -145,6 +145,8 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
   }
 
  private:
+  enum class Stage : std::uint8_t { connecting, host_tls, terminal_tls, relaying };
+
   // One way through: read, written, and only then copied.
   struct Way {
     Stream& from;
@@ -167,7 +169,10 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
     timer_.expires_after(patience);
     timer_.async_wait([self = this->shared_from_this()](const error_code& error) {
       if (error || self->ended_) return;
-      if (!self->relaying_) self->cannot_reach(asio::error::timed_out);
+      const error_code late = asio::error::timed_out;
+      if (self->stage_ == Stage::connecting) self->cannot_reach(late);
+      if (self->stage_ == Stage::host_tls) self->no_tls_with_host(late);
+      if (self->stage_ == Stage::terminal_tls) self->no_tls_with_terminal(late);
       self->abort();
     });
   }
@@ -176,6 +181,19 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
     ++shared_->counts.unreachable;
     shared_->tell(
         fmt::format("{}:{} cannot be reached: {}", shared_->settings.host, shared_->settings.port, error.message()));
+    abort();
+  }
+
+  void no_tls_with_host(const error_code& error) {
+    ++shared_->counts.host_handshakes_failed;
+    shared_->tell(
+        fmt::format("TLS with the host {}:{}: {}", shared_->settings.host, shared_->settings.port, error.message()));
+    abort();
+  }
+
+  void no_tls_with_terminal(const error_code& error) {
+    ++shared_->counts.terminal_handshakes_failed;
+    shared_->tell(fmt::format("TLS with a terminal: {}", error.message()));
     abort();
   }
 
@@ -203,6 +221,7 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
 
   void shake_hands_with_host() {
     limit(handshake_patience);
+    stage_ = Stage::host_tls;
     const std::string& name = shared_->settings.host;
     error_code not_numeric;
     static_cast<void>(asio::ip::make_address(name, not_numeric));
@@ -210,26 +229,22 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
     host_.set_verify_callback(ssl::host_name_verification(name));
     host_.async_handshake(ssl::stream_base::client, [self = this->shared_from_this()](const error_code& error) {
       if (self->ended_) return;
-      if (!error) return self->shake_hands_with_terminal();
-      ++self->shared_->counts.host_handshakes_failed;
-      self->shared_->tell(fmt::format("TLS with the host {}:{}: {}", self->shared_->settings.host,
-                                      self->shared_->settings.port, error.message()));
-      self->abort();
+      if (error) return self->no_tls_with_host(error);
+      self->shake_hands_with_terminal();
     });
   }
 
   void shake_hands_with_terminal() {
+    stage_ = Stage::terminal_tls;
     terminal_.async_handshake(ssl::stream_base::server, [self = this->shared_from_this()](const error_code& error) {
       if (self->ended_) return;
-      if (!error) return self->relay();
-      ++self->shared_->counts.terminal_handshakes_failed;
-      self->shared_->tell(fmt::format("TLS with a terminal: {}", error.message()));
-      self->abort();
+      if (error) return self->no_tls_with_terminal(error);
+      self->relay();
     });
   }
 
   void relay() {
-    relaying_ = true;
+    stage_ = Stage::relaying;
     timer_.cancel();
     pump(up_);
     pump(down_);
@@ -317,7 +332,7 @@ class StreamSession final : public Session, public std::enable_shared_from_this<
           .bytes = shared_->counts.bytes_from_terminal};
   Way down_{
       .from = host_, .to = terminal_, .direction = Direction::from_host, .bytes = shared_->counts.bytes_from_host};
-  bool relaying_ = false;
+  Stage stage_ = Stage::connecting;
   bool parting_ = false;
   bool ended_ = false;
 };

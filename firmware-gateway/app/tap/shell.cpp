@@ -10,6 +10,7 @@
 #include "firmware-gateway/adapters/memory/wiping.hpp"
 #include "firmware-gateway/app/tap/program.hpp"
 #include "firmware-gateway/redact/secret.hpp"
+#include "proto/platform/certificates.hpp"
 #include "proto/platform/log.hpp"
 #include "proto/platform/system.hpp"
 
@@ -44,6 +45,15 @@ tap::RelaySettings relay_settings(const config::TapLine& line) {
   return settings;
 }
 
+// The other end may refuse what the relay has loaded.
+void warn_of_certificates(const config::TapLine& line) {
+  if (!line.tls) return;
+  for (const std::string& certificate : {line.tls->certificate, line.host_tls->certificate}) {
+    if (certificate.empty()) continue;
+    if (const auto warning = platform::validity_warning(certificate)) log::warn("line {}: {}", line.name, *warning);
+  }
+}
+
 }  // namespace
 
 Shell::Shell(const config::TapConfig& config)
@@ -76,6 +86,7 @@ std::string Shell::open_lines() {
     if (!relay) return fmt::format("line {}: {}", settings.name, relay.error());
     log::info("line {}: {} to {}:{} ({}{})", settings.name, (*relay)->address(), settings.host, settings.port,
               settings.dialect_name, settings.tls ? ", TLS on both sides" : "");
+    warn_of_certificates(settings);
     lines_.push_back(std::make_unique<Line>(
         settings, tap::Observer(settings.dialect, settings.host_timeout, {}, settings.host_sets), std::move(*relay)));
   }
@@ -126,8 +137,9 @@ void Shell::reload_certificates() {
     for (const auto& line : lines_) {
       if (const auto loaded = line->relay->reload_tls(); !loaded)
         log::error("line {}: {}; the old certificates stay", line->settings.name, loaded.error());
+      warn_of_certificates(line->settings);
     }
-    log::info("certificates read again");
+    log::info("certificates read again; whatever else has changed in tap.toml needs a restart");
   });
 }
 
