@@ -236,7 +236,13 @@ class Relay:
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
-                self._pairs.append((client, server))
+                was_cut = self.mode == "cut"  # meanwhile: then nobody else closes it
+                if not was_cut:
+                    self._pairs.append((client, server))
+            if was_cut:
+                _close(client)
+                _close(server)
+                continue
             for source, sink in ((client, server), (server, client)):
                 threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
 
