@@ -1,22 +1,15 @@
 #include "tests/support/journal_disk.hpp"
 
-#include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <cstdint>
 
 #include "proto/base/assert.hpp"
-#include "tests/support/seeded_random.hpp"
 
 namespace support {
 namespace {
 
-constexpr std::size_t kSector = 512;
-
 // Our file object, followed in memory by the real one.
 struct File {
   sqlite3_file base;
-  std::string* path;
   bool is_database;
 
   [[nodiscard]] sqlite3_file* real() { return reinterpret_cast<sqlite3_file*>(this + 1); }
@@ -25,10 +18,7 @@ struct File {
 File* file_of(sqlite3_file* file) { return reinterpret_cast<File*>(file); }
 sqlite3_file* real(sqlite3_file* file) { return file_of(file)->real(); }
 
-int file_close(sqlite3_file* file) {
-  delete file_of(file)->path;
-  return real(file)->pMethods->xClose(real(file));
-}
+int file_close(sqlite3_file* file) { return real(file)->pMethods->xClose(real(file)); }
 
 int file_read(sqlite3_file* file, void* buffer, int count, sqlite3_int64 offset) {
   if (journal_disk().failing()) return SQLITE_IOERR_READ;
@@ -45,48 +35,19 @@ std::uint64_t size_of(sqlite3_file* file) {
   return static_cast<std::uint64_t>(size);
 }
 
-// What `count` bytes at `offset` are now.
-std::string peek(sqlite3_file* file, std::uint64_t offset, std::uint64_t count) {
-  const std::uint64_t size = size_of(file);
-  std::string bytes(offset >= size ? 0 : std::min(count, size - offset), '\0');
-  if (!bytes.empty()) {
-    real(file)->pMethods->xRead(real(file), bytes.data(), static_cast<int>(bytes.size()),
-                                static_cast<sqlite3_int64>(offset));
-  }
-  return bytes;
-}
-
 int file_write(sqlite3_file* file, const void* data, int count, sqlite3_int64 offset) {
-  const auto at = static_cast<std::uint64_t>(offset);
-  const auto bytes = static_cast<std::uint64_t>(count);
-  const std::uint64_t size = size_of(file);
-  if (const int status = journal_disk().before_operation(at + bytes > size, false); status != SQLITE_OK) return status;
-  JournalDisk::Unsynced write{at, peek(file, at, bytes), std::string(static_cast<const char*>(data), bytes), size};
-  const int status = real(file)->pMethods->xWrite(real(file), data, count, offset);
-  if (status == SQLITE_OK) journal_disk().wrote(*file_of(file)->path, std::move(write));
-  return status;
+  const bool grows = static_cast<std::uint64_t>(offset + count) > size_of(file);
+  if (const int status = journal_disk().before_operation(grows, false); status != SQLITE_OK) return status;
+  return real(file)->pMethods->xWrite(real(file), data, count, offset);
 }
 
 int file_truncate(sqlite3_file* file, sqlite3_int64 size) {
-  if (const int status = journal_disk().before_operation(false, false); status != SQLITE_OK) return status;
-  const std::uint64_t before = size_of(file);
-  const auto at = static_cast<std::uint64_t>(size);
-  JournalDisk::Unsynced write{at, peek(file, at, before - std::min(before, at)), "", before};
-  const int status = real(file)->pMethods->xTruncate(real(file), size);
-  if (status == SQLITE_OK) journal_disk().wrote(*file_of(file)->path, std::move(write));
-  return status;
+  const int status = journal_disk().before_operation(false, false);
+  return status == SQLITE_OK ? real(file)->pMethods->xTruncate(real(file), size) : status;
 }
 
-int file_sync(sqlite3_file* file, int flags) {
-  if (const int status = journal_disk().before_operation(false, true); status != SQLITE_OK) {
-    journal_disk().sync_failed(*file_of(file)->path);
-    return status;
-  }
-  // The disk is the test's: what counts is only what it is told to remember.
-  static_cast<void>(flags);
-  journal_disk().synced(*file_of(file)->path);
-  return SQLITE_OK;
-}
+// The disk is the test's: nothing needs to be synced in truth.
+int file_sync(sqlite3_file* /*file*/, int /*flags*/) { return journal_disk().before_operation(false, true); }
 
 int file_size(sqlite3_file* file, sqlite3_int64* size) { return real(file)->pMethods->xFileSize(real(file), size); }
 int file_lock(sqlite3_file* file, int level) { return real(file)->pMethods->xLock(real(file), level); }
@@ -112,7 +73,6 @@ int vfs_open(sqlite3_vfs* /*vfs*/, const char* name, sqlite3_file* file, int fla
   if (journal_disk().failing()) return SQLITE_CANTOPEN;
   const int status = real_vfs->xOpen(real_vfs, name, mine->real(), flags, out_flags);
   if (status != SQLITE_OK) return status;
-  mine->path = new std::string(name == nullptr ? "" : name);
   mine->is_database = (flags & SQLITE_OPEN_MAIN_DB) != 0;
   if (mine->is_database) journal_disk().opened();
   mine->base.pMethods = &kMethods;
@@ -139,12 +99,8 @@ JournalDisk& journal_disk() {
 void JournalDisk::heal() {
   release();
   failing_syncs_ = 0;
-  failing_ = full_ = corrupting_ = cut_ = false;
-  operations_left_ = 0;
+  failing_ = full_ = corrupting_ = false;
   opens_ = 0;
-  const std::scoped_lock lock(mutex_);
-  unsynced_.clear();
-  lost_.clear();
 }
 
 void JournalDisk::hold() {
@@ -165,76 +121,12 @@ int JournalDisk::before_operation(bool grows, bool is_sync) {
     std::unique_lock lock(mutex_);
     released_.wait(lock, [this] { return !held_; });
   }
-  if (operations_left_ > 0) {
-    --operations_left_;
-    if (operations_left_ == 0) cut_ = true;
-  }
   if (failing()) return is_sync ? SQLITE_IOERR_FSYNC : SQLITE_IOERR_WRITE;
   if (is_sync && failing_syncs_ > 0) {
     --failing_syncs_;
     return SQLITE_IOERR_FSYNC;
   }
   return grows && full_ ? SQLITE_FULL : SQLITE_OK;
-}
-
-void JournalDisk::wrote(const std::string& path, Unsynced write) {
-  const std::scoped_lock lock(mutex_);
-  // What was lost and is written again has another chance: until it is synced, the disk has what it had before.
-  auto& lost = lost_[path];
-  const std::uint64_t end = write.offset + std::max(write.before.size(), write.after.size());
-  for (auto one = lost.rbegin(); one != lost.rend(); ++one) {
-    if (one->offset < write.offset || one->offset + one->after.size() > end) continue;
-    write.before.replace(one->offset - write.offset, one->before.size(), one->before);
-    write.size_before = std::min(write.size_before, one->size_before);
-  }
-  std::erase_if(
-      lost, [&](const Unsynced& one) { return one.offset >= write.offset && one.offset + one.after.size() <= end; });
-  unsynced_[path].push_back(std::move(write));
-}
-
-void JournalDisk::sync_failed(const std::string& path) {
-  const std::scoped_lock lock(mutex_);
-  auto& unsynced = unsynced_[path];
-  std::move(unsynced.begin(), unsynced.end(), std::back_inserter(lost_[path]));
-  unsynced.clear();
-}
-
-void JournalDisk::synced(const std::string& path) {
-  const std::scoped_lock lock(mutex_);
-  unsynced_.erase(path);
-}
-
-void JournalDisk::forget_unsynced(std::uint64_t torn_seed) {
-  const std::scoped_lock lock(mutex_);
-  SeededRandom random(torn_seed);
-  for (auto& [path, lost] : lost_) {
-    auto& writes = unsynced_[path];
-    writes.insert(writes.begin(), lost.begin(), lost.end());
-  }
-  lost_.clear();
-  for (auto& [path, writes] : unsynced_) {
-    if (!std::filesystem::exists(path)) continue;
-    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
-    std::uint64_t size = std::filesystem::file_size(path);
-    for (auto write = writes.rbegin(); write != writes.rend(); ++write) {
-      file.seekp(static_cast<std::streamoff>(write->offset));
-      file.write(write->before.data(), static_cast<std::streamsize>(write->before.size()));
-      size = write->size_before;
-    }
-    // Some sectors had reached the disk all the same, in any order.
-    for (const Unsynced& write : writes) {
-      for (std::size_t at = 0; torn_seed != 0 && at < write.after.size(); at += kSector) {
-        if (!random.one_in(2)) continue;
-        const std::string sector = write.after.substr(at, kSector);
-        file.seekp(static_cast<std::streamoff>(write.offset + at));
-        file.write(sector.data(), static_cast<std::streamsize>(sector.size()));
-        size = std::max(size, write.offset + at + sector.size());
-      }
-    }
-    file.close();
-    std::filesystem::resize_file(path, size);
-  }
-  unsynced_.clear();
 }
 
 }  // namespace support

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 
 namespace sqlite {
 
@@ -105,7 +106,26 @@ int Database::rewrite_wal() const {
     status = file->pMethods->xRead(file, bytes.data(), count, at);
     if (status == SQLITE_OK) status = file->pMethods->xWrite(file, bytes.data(), count, at);
   }
-  return status == SQLITE_OK ? file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) : status;
+  return status == SQLITE_OK && size > 0 ? file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) : status;
+}
+
+int Database::write_version() const {
+  sqlite3_file* file = nullptr;
+  unsigned char version = 0;
+  const bool read =
+      sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_FILE_POINTER, static_cast<void*>(&file)) == SQLITE_OK &&
+      file->pMethods->xRead(file, &version, 1, 18) == SQLITE_OK;
+  return read ? version : 0;
+}
+
+bool Database::has_unreadable_sector() const {
+  const auto is_read_error = [](int number) { return number == EIO || number == ENXIO; };
+  int number = 0;
+  sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_LAST_ERRNO, &number);
+  if (is_read_error(number)) return true;
+  sqlite3_file* log = wal();
+  return log != nullptr && log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &number) == SQLITE_OK &&
+         is_read_error(number);
 }
 
 bool Database::has_moved() {

@@ -72,6 +72,10 @@ class Database {
   // Whether the file or its WAL is not any more what stands under its name: removed, renamed or replaced by somebody
   // while it was open. What is committed then nobody finds again.
   [[nodiscard]] bool has_moved();
+  // Byte 18 of the file: which version of SQLite it takes to write it; 0: it cannot be read.
+  [[nodiscard]] int write_version() const;
+  // Whether a sector of the file or its WAL could not be read: Linux says EIO, and SQLite answers SQLITE_CORRUPT.
+  [[nodiscard]] bool has_unreadable_sector() const;
   // errno of the last failed system call.
   [[nodiscard]] int system_error() const { return sqlite3_system_errno(handle_.get()); }
 

@@ -68,10 +68,12 @@ base::Result<void, OpenError> check_kind(const Database& database, const fs::pat
   const std::string tables =
       database.value("SELECT count(*) FROM sqlite_schema WHERE name IN ('rows', 'catalog')", &status);
   if (status != SQLITE_OK) return base::fail(open_error(status, database, "reading the schema"));
-  const std::string pages = database.value("PRAGMA page_count", &status);
-  if (status != SQLITE_OK) return base::fail(open_error(status, database, "reading the page count"));
-  // A journal is renamed into its place when it is whole: it was never empty.
-  if (pages == "0") return base::fail(OpenError{OpenFault::damaged, path.string() + ": the file is empty"});
+  const std::string all = database.value("SELECT count(*) FROM sqlite_schema", &status);
+  if (status != SQLITE_OK) return base::fail(open_error(status, database, "reading the schema"));
+  // A journal is renamed into its place when it is whole: it was never empty, and a database with nothing in it is
+  // nobody else's. A disk that only says that it syncs leaves one.
+  if (application == "0" && all == "0")
+    return base::fail(OpenError{OpenFault::damaged, path.string() + ": the file is empty"});
   const bool named = application == std::to_string(kApplicationId);
   if (!named && tables == "0") {
     return base::fail(OpenError{OpenFault::not_a_journal, path.string() + ": not a journal of a tillstream-gateway"});
@@ -89,6 +91,12 @@ base::Result<void, OpenError> check_kind(const Database& database, const fs::pat
   return {};
 }
 
+bool may_write(const Database& database) {
+  const char* path = sqlite3_db_filename(database.handle(), "main");
+  const char* log = sqlite3_filename_wal(path);
+  return ::access(path, W_OK) == 0 && (::access(log, W_OK) == 0 || errno == ENOENT);
+}
+
 // What SQLite itself takes on trust from the file's header, and would fail by later, again and again: a version that it
 // may only read, and a count of free pages that cannot be.
 base::Result<void, OpenError> check_header(const Database& database, const fs::path& path) {
@@ -96,8 +104,10 @@ base::Result<void, OpenError> check_header(const Database& database, const fs::p
     return base::fail(OpenError{OpenFault::damaged, fmt::format("{}: {}", path.string(), what)});
   };
   if (sqlite3_db_readonly(database.handle(), "main") == 1) {
-    if (::access(path.c_str(), W_OK) == 0) return damaged("the header says that it is of a newer SQLite");
-    return base::fail(OpenError{OpenFault::forbidden, path.string() + ": may not be written"});
+    if (database.write_version() > 2) return damaged("the header says that it is of a newer SQLite");
+    if (!may_write(database))
+      return base::fail(OpenError{OpenFault::forbidden, path.string() + ": may not be written"});
+    return base::fail(OpenError{OpenFault::storage, path.string() + ": cannot be opened for writing"});
   }
   if (!free_pages_possible(database)) return damaged("the header counts more free pages than there are");
   return {};
@@ -138,10 +148,12 @@ int write_catalog(Database& database, const journal::Catalog& catalog) {
   return transaction.commit();
 }
 
-// Only for calls that open: SQLite's errno may be an older one's.
+// Only for calls that open: SQLite's errno may be an older one's. What cannot be opened for writing it opens to read,
+// whatever the reason.
 bool is_forbidden(int status, const Database& database) {
   const int primary = status & 0xFF;
-  if (primary == SQLITE_PERM || primary == SQLITE_READONLY) return true;
+  if (primary == SQLITE_READONLY) return !database.is_open() || !may_write(database);
+  if (primary == SQLITE_PERM) return true;
   return primary == SQLITE_CANTOPEN && database.is_open() && is_permission(database.system_error());
 }
 
@@ -162,7 +174,13 @@ bool free_pages_possible(const Database& database) {
   return free.empty() || (free.front() != '-' && std::stoll(free) < std::stoll(pages));
 }
 
-bool is_damage(int status) {
+bool is_unreadable(int status, const Database& database) {
+  if (status == SQLITE_IOERR_READ || status == SQLITE_IOERR_CORRUPTFS) return true;
+  return status == SQLITE_CORRUPT && database.is_open() && database.has_unreadable_sector();
+}
+
+bool is_damage(int status, const Database& database) {
+  if (is_unreadable(status, database)) return false;
   const int primary = status & 0xFF;
   return primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB || status == SQLITE_IOERR_SHORT_READ;
 }
@@ -183,7 +201,8 @@ void checkpoint_on_close(const Database& database, bool on) {
 
 OpenError open_error(int status, const Database& database, std::string_view what) {
   OpenFault fault = OpenFault::storage;
-  if (is_damage(status)) fault = OpenFault::damaged;
+  if (is_damage(status, database)) fault = OpenFault::damaged;
+  if (is_unreadable(status, database)) fault = OpenFault::unreadable;
   if (is_disk_full(status, database)) fault = OpenFault::disk_full;
   if ((status & 0xFF) == SQLITE_BUSY) fault = OpenFault::in_use;
   if (is_forbidden(status, database)) fault = OpenFault::forbidden;

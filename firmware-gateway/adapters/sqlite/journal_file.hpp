@@ -16,9 +16,11 @@ inline constexpr std::int64_t kSchemaVersion = 1;
 // See README.md for the measurement.
 inline constexpr int kPageBytes = 4096;
 
-// damaged, disk_full or storage, for a failed call.
+// damaged, unreadable, disk_full or storage, for a failed call.
 [[nodiscard]] OpenError open_error(int status, const Database& database, std::string_view what);
-[[nodiscard]] bool is_damage(int status);
+[[nodiscard]] bool is_damage(int status, const Database& database);
+// A sector that cannot be read: damage, if it stays so.
+[[nodiscard]] bool is_unreadable(int status, const Database& database);
 // Whether the header's count of free pages fits the file.
 [[nodiscard]] bool free_pages_possible(const Database& database);
 [[nodiscard]] bool is_disk_full(int status, const Database& database);

@@ -223,8 +223,8 @@ std::optional<OpenError> JournalThread::open() {
 }
 
 void JournalThread::on_open_failed(const OpenError& error) {
-  // A full disk says nothing about the sectors.
-  read_errors_ = error.fault == OpenFault::storage ? read_errors_ + 1 : 0;
+  // Any other trouble says nothing about the sectors.
+  read_errors_ = error.fault == OpenFault::unreadable ? read_errors_ + 1 : 0;
   callbacks_.post([failed = callbacks_.on_reopen_failed, error] { failed(error); });
   reopen_at_ = std::chrono::steady_clock::now() + reopen_after_;
   reopen_after_ = std::min(reopen_after_ * 2, kReopenMax);

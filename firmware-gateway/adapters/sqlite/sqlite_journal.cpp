@@ -51,7 +51,7 @@ SqliteJournal::~SqliteJournal() = default;
 base::Result<std::unique_ptr<SqliteJournal>, OpenError> SqliteJournal::open(const StateFolder& folder,
                                                                             const JournalSettings& settings,
                                                                             const JournalNeeds& needs,
-                                                                            const OpenOptions& options) {
+                                                                            const OpenOptions& options) try {
   ASSERT(settings.limits.quota_bytes >= kQuotaMinBytes);
   ASSERT(settings.limits.reserve_bytes < settings.limits.quota_bytes);
   std::optional<Salvaged> salvaged;
@@ -66,17 +66,23 @@ base::Result<std::unique_ptr<SqliteJournal>, OpenError> SqliteJournal::open(cons
       salvaged = std::move(*done);
     }
     std::unique_ptr<SqliteJournal> journal(new SqliteJournal(folder, settings, needs));
-    const auto loaded = journal->load(options);
+    const auto loaded = journal->load();
     if (loaded) {
       journal->salvaged_ = std::move(salvaged);
       return journal;
     }
-    if (loaded.error().fault != OpenFault::damaged || last_try) return base::fail(loaded.error());
+    const OpenFault fault = loaded.error().fault;
+    const bool salvageable =
+        fault == OpenFault::damaged || (fault == OpenFault::unreadable && options.salvage_read_errors);
+    if (!salvageable || last_try) return base::fail(loaded.error());
     reason = loaded.error().detail;
   }
+} catch (const std::filesystem::filesystem_error& failure) {
+  // The folder cannot be looked at: not a word about what is in it.
+  return base::fail(OpenError{OpenFault::storage, failure.what()});
 }
 
-base::Result<void, OpenError> SqliteJournal::load(const OpenOptions& options) {
+base::Result<void, OpenError> SqliteJournal::load() {
   const LogDamage log = judge_log_file(wal_of(folder_.journal()));
   auto opened = open_journal(folder_.journal(), settings_.vfs);
   if (!opened && opened.error().fault == OpenFault::disk_full && folder_.has_ballast()) {
@@ -90,30 +96,35 @@ base::Result<void, OpenError> SqliteJournal::load(const OpenOptions& options) {
   if (!log.empty()) return base::fail(OpenError{OpenFault::damaged, "the log: " + log});
   if (auto settled = settle_wal(); !settled) return settled;
   sqlite3_wal_hook(database_.handle(), &SqliteJournal::on_wal, this);
-  if (prepare() != SQLITE_OK) return base::fail(OpenError{OpenFault::damaged, "the schema is damaged"});
+  if (prepare() != SQLITE_OK) return base::fail(damaged_or_unreadable("the schema is damaged"));
   int status = SQLITE_OK;
   page_bytes_ = std::stoull("0" + database_.value("PRAGMA page_size", &status));
   if (status != SQLITE_OK) return base::fail(open_error(status, database_, "page_size"));
   if (auto loaded = load_catalog(); !loaded) return loaded;
   last_sent_ = Row(std::stoull("0" + database_.value("SELECT max(at) FROM catalog WHERE kind = 9", &status)));
   if (status != SQLITE_OK) return base::fail(open_error(status, database_, "reading times"));
-  if (auto loaded = load_rows(options); !loaded) return loaded;
+  if (auto loaded = load_rows(); !loaded) return loaded;
   set_opened();
   recover_disk();
   return {};
 }
 
-// After a failed fsync and a crash, valid frames may stand in the page cache that the disk never had: neither a
-// terminal nor the stream may hear of them before they are on disk. A checkpoint does it, and where the database finds
-// no room to grow, writing them over themselves.
+// After a failed fsync and a crash, valid frames may stand in the page cache that the disk never had, and no later sync
+// takes them there: neither a terminal nor the stream may hear of them. Writing them over themselves does it, first: a
+// checkpoint would take them into the database page by page, and a power cut in between leave some there and none in
+// the log. Where the database finds no room to grow, they stay in the log. The log's name is synced, too: SQLite tries,
+// and passes over an error.
 base::Result<void, OpenError> SqliteJournal::settle_wal() {
-  int status = checkpoint_all(database_);
+  if (!folder_.sync()) return base::fail(OpenError{OpenFault::storage, "the folder cannot be synced"});
+  int status = database_.rewrite_wal();
+  if (status == SQLITE_OK) status = checkpoint_all(database_);
   if (is_disk_full(status, database_)) {
     disk_full_ = true;
     folder_.free_ballast();
-    status = checkpoint_all(database_);
+    status = database_.rewrite_wal();
+    if (status == SQLITE_OK) status = checkpoint_all(database_);
+    if (is_disk_full(status, database_)) status = SQLITE_OK;
   }
-  if (is_disk_full(status, database_)) status = database_.rewrite_wal();
   if (status != SQLITE_OK) return base::fail(open_error(status, database_, "settling the WAL at opening"));
   checkpoint_on_close(database_, true);
   return {};
@@ -144,7 +155,7 @@ int SqliteJournal::prepare() {
 base::Result<void, OpenError> SqliteJournal::load_catalog() {
   bool sound = false;
   journal::Catalog catalog = read_catalog(database_, &sound);
-  if (!sound) return base::fail(OpenError{OpenFault::damaged, "the catalog is damaged"});
+  if (!sound) return base::fail(damaged_or_unreadable("the catalog is damaged"));
   if (*catalog.gateway_id != settings_.gateway_id) {
     return base::fail(OpenError{OpenFault::foreign_gateway,
                                 fmt::format("{}: the journal of gateway '{}', not of '{}'", folder_.journal().string(),
@@ -166,7 +177,7 @@ base::Result<void, OpenError> SqliteJournal::load_catalog() {
 // Every row is looked at: that they follow each other, and their CRC, also of those that are in the stream: the
 // duplicate index is made of them, and a wrong hash would hide a row from it. The record lies on the page that is read
 // anyway.
-base::Result<void, OpenError> SqliteJournal::load_rows(const OpenOptions& options) {
+base::Result<void, OpenError> SqliteJournal::load_rows() {
   const auto damaged = [](std::string what) { return base::fail(OpenError{OpenFault::damaged, std::move(what)}); };
   oldest_ = base_.row.next();
   next_ = oldest_;
@@ -185,16 +196,17 @@ base::Result<void, OpenError> SqliteJournal::load_rows(const OpenOptions& option
   if (status == SQLITE_ROW) {
     return base::fail(OpenError{OpenFault::storage, "more rows than the duplicate index may hold"});
   }
-  if (status != SQLITE_DONE) {
-    OpenError error = open_error(status, database_, "reading the rows");
-    if (status == SQLITE_IOERR_READ && options.salvage_read_errors) error.fault = OpenFault::damaged;
-    return base::fail(error);
-  }
+  if (status != SQLITE_DONE) return base::fail(open_error(status, database_, "reading the rows"));
   const bool named = next_ == oldest_ || journal::segment_at(segments_, oldest_) != nullptr;
   if (!named) return damaged("the catalog does not fit the rows");
   if (const Row was_there = std::max(acked_.row, last_sent_); was_there >= next_)
     return damaged(row_is_missing(was_there));
   return {};
+}
+
+OpenError SqliteJournal::damaged_or_unreadable(std::string what) const {
+  if (!database_.has_unreadable_sector()) return {OpenFault::damaged, std::move(what)};
+  return {OpenFault::unreadable, "a sector cannot be read, and it seems that " + what};
 }
 
 void SqliteJournal::set_opened() {
@@ -603,7 +615,7 @@ Error SqliteJournal::fail(int status, std::string_view what) {
     relieve_disk();
     return failed_.value_or(Error::disk_full);
   }
-  failed_ = is_damage(status) ? Error::damaged : Error::broken;
+  failed_ = is_damage(status, database_) ? Error::damaged : Error::broken;
   failure_ = fmt::format("{}: {}", what, sqlite3_errstr(status));
   return *failed_;
 }

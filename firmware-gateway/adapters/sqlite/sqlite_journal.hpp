@@ -161,12 +161,14 @@ class SqliteJournal final : public journal::Journal {
 
   SqliteJournal(const StateFolder& folder, const JournalSettings& settings, const JournalNeeds& needs);
   // One attempt, without salvage.
-  [[nodiscard]] base::Result<void, OpenError> load(const OpenOptions& options);
+  [[nodiscard]] base::Result<void, OpenError> load();
   [[nodiscard]] base::Result<void, OpenError> settle_wal();
   [[nodiscard]] int prepare();
   [[nodiscard]] base::Result<void, OpenError> load_catalog();
-  [[nodiscard]] base::Result<void, OpenError> load_rows(const OpenOptions& options);
+  [[nodiscard]] base::Result<void, OpenError> load_rows();
   void set_opened();
+  // What was found while opening: damage, unless a sector cannot be read.
+  [[nodiscard]] OpenError damaged_or_unreadable(std::string what) const;
 
   [[nodiscard]] base::Result<void, journal::Error> append_group(std::span<const journal::AppendItem> items,
                                                                 std::vector<journal::AppendOutcome>& outcomes);

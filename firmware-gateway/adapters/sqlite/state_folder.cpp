@@ -85,9 +85,25 @@ void keep_private(const fs::path& folder) {
   }
 }
 
+// A folder's name stands in its parent: until that is synced a power cut may take the folder with all that is in it.
+// Also of a folder that is there: a process that was killed may have made it. What may not be read is no folder of
+// ours, and one that can never change needs no sync.
+std::optional<OpenError> sync_way_to(const fs::path& path) {
+  fs::path folder = fs::absolute(path);
+  while (folder != folder.root_path()) {
+    folder = folder.parent_path();
+    const Descriptor parent(folder, O_RDONLY | O_DIRECTORY);
+    const bool synced = parent.get() >= 0 && ::fsync(parent.get()) == 0;
+    if (!synced && !is_permission(errno) && errno != EINVAL) return error(folder, errno);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
-bool is_refusal(OpenFault fault) { return fault != OpenFault::disk_full && fault != OpenFault::storage; }
+bool is_refusal(OpenFault fault) {
+  return fault != OpenFault::disk_full && fault != OpenFault::storage && fault != OpenFault::unreadable;
+}
 
 bool is_permission(int number) {
   return number == EACCES || number == EPERM || number == EROFS || number == ENOTDIR || number == ELOOP ||
@@ -100,6 +116,7 @@ base::Result<StateFolder, OpenError> StateFolder::open(const fs::path& path) {
   std::error_code failure;
   if (fs::create_directories(path, failure)) fs::permissions(path, fs::perms::owner_all, failure);
   if (failure) return base::fail(error(path, failure.value()));
+  if (auto failed = sync_way_to(path)) return base::fail(*failed);
   const fs::path lock_path = path / "journal.lock";
   const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (lock < 0) return base::fail(error(lock_path, errno));

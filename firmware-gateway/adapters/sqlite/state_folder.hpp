@@ -30,6 +30,7 @@ enum class OpenFault {
   forbidden,        // The folder or the file may not be read or written: look at its owner and mode.
   refused,          // SQLite does not give what durability needs: a build or a file system that cannot serve.
   damaged,          // Only before the salvage: set aside and salvage.
+  unreadable,       // Sectors cannot be read: trying again later is right, and damage when that does not help.
   disk_full,        // No room even for opening: free some; trying again later is right.
   storage,          // The disk or the folder fails: trying again later is right.
 };
@@ -77,6 +78,8 @@ class StateFolder {
   // Removes damaged files but the newest `keep`, returns the names of those removed.
   std::vector<std::string> drop_damaged(std::size_t keep) const;
 
+  // Makes the names in it durable.
+  [[nodiscard]] bool sync() const;
   [[nodiscard]] std::uint64_t free_disk_bytes() const;
   // A ballast file of any size; of exactly this one.
   [[nodiscard]] bool has_ballast() const;
@@ -93,7 +96,6 @@ class StateFolder {
   [[nodiscard]] std::filesystem::path key_copy() const { return path_ / "journal.key"; }
   // A small file, whole or as it was before; on disk when it returns.
   [[nodiscard]] bool write_whole(const std::filesystem::path& path, base::BytesView bytes) const;
-  [[nodiscard]] bool sync() const;
 
   std::filesystem::path path_;
   int lock_ = -1;

@@ -1,0 +1,24 @@
+// How much the suites of this folder do: what ctest waits for, or everything (TILLSTREAM_POWER=long).
+#pragma once
+
+#include <cstdlib>
+#include <string_view>
+
+namespace power {
+
+struct Extent {
+  std::size_t stories;      // each with its own seed
+  int rounds;               // of each
+  std::size_t tears;        // at each moment, each with its own luck
+  std::size_t second_cuts;  // while the first one is recovered from
+  int fault_rounds;         // of the stories in which calls fail
+  bool every_fault;         // at each call every fault that it may have, else one of them in turn
+};
+
+inline Extent extent_wanted() {
+  const char* wanted = std::getenv("TILLSTREAM_POWER");
+  if (wanted != nullptr && std::string_view(wanted) == "long") return {3, 4, 4, 6, 2, true};
+  return {1, 2, 2, 1, 1, false};
+}
+
+}  // namespace power
