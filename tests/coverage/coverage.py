@@ -17,7 +17,7 @@ ROOT = HERE.parent.parent
 ROOMS = ("proto/handoff", "firmware-gateway/journal", "firmware-gateway/ingest", "cloud-bridge/intake")
 # What reaches them: their own suites, and those that drive them.
 SUITES = ("unit_proto_handoff", "sim_handoff_suite", "unit_gateway_journal", "unit_gateway_ingest", "unit_gateway_gateway", "unit_bridge_intake",
-          "contract_journal_sqlite", "sim_suite")
+          "unit_bridge_bridge", "unit_bridge_status", "contract_journal_sqlite", "sim_suite")
 
 
 def measured(build):

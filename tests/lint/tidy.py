@@ -4,7 +4,8 @@
     tidy.py ROOT BUILD [FILE …]
 
 Nearly all of its time goes into the headers of libraries, so the sources of one folder with the same flags are looked at as one
-(a file that includes them); where two of them don't go together (the same name in both), in halves, and at last alone.
+(a file that includes them); where two of them don't go together (the same name in both, or clang-tidy
+itself breaks down), in halves, and at last alone.
 A file that passed is not looked at again until it, a header of ours that it includes, its flags or .clang-tidy change: the stamp
 is a hash of all of these.
 """
@@ -118,7 +119,7 @@ class Lint:
         good, output = tidy(*self.together(group), self.relaxed(group))
         if good:
             return [(group, "")]
-        if "clang-diagnostic-error" not in output:
+        if "clang-diagnostic-error" not in output and "Stack dump:" not in output:
             return [(group, output)]
         half = len(group) // 2
         return self.run(group[:half]) + self.run(group[half:])
