@@ -16,7 +16,7 @@ namespace {
 // are such.
 terminal::Shape shape_of(const redact::Fields& fields, const redact::Refusal& refusal) {
   terminal::Shape shape{{"reason", fmt::format("{} {}", refusal.field, refusal.message)}};
-  const auto add = [&](std::string name, const std::string& value) {
+  const auto add = [&](const std::string& name, const std::string& value) {
     if (!value.empty()) terminal::add_to(shape, name, value);
   };
   for (std::size_t i = 0; i < redact::text_count; ++i) {

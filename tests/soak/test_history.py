@@ -38,6 +38,7 @@ def run(tmp_path):
 def test_a_good_run_is_good_also_with_notices_and_the_bridges_own_records(run):
     _, records, judged = run
     records.append({"partition": 1, "value": notice(6, "conflict")})
+    records.append({"partition": 1, "value": {**notice(7, "duplicate_window_shrunk"), "detail_window_seconds": "300"}})
     records.append({"partition": 1, "value": {"type": "notice", "gateway_id": GATEWAY, "event_id": "b", "notice": "epoch_switched"}})
     assert judged() == set()
 
