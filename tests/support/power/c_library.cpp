@@ -63,6 +63,7 @@ mode_t mode_of(int flags, va_list& arguments) { return (flags & O_CREAT) != 0 ? 
 
 }  // namespace
 
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the C library names its parameters otherwise
 extern "C" {
 
 int open(const char* path, int flags, ...) {
@@ -134,3 +135,4 @@ int mkdir(const char* path, mode_t mode) noexcept {
 }
 
 }  // extern "C"
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)

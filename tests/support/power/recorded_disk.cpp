@@ -76,7 +76,6 @@ std::vector<DiskFault> faults_of(DiskCall call) {
     case DiskCall::sync:
       return {DiskFault::input_output, DiskFault::sync_discarded};
     case DiskCall::resize:
-      return {DiskFault::input_output, DiskFault::no_space};
     case DiskCall::open:
       return {DiskFault::input_output, DiskFault::no_space};
     default:
