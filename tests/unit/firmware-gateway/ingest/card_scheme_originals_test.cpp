@@ -532,7 +532,7 @@ class Days {
     std::int64_t amount = one_of({1000, 1250});
     const bool missing = perhaps(20);
     if (missing) amount = 2000 + static_cast<std::int64_t>(any(1000));
-    const std::string rrn = one_of<std::string>({"", "000000000000", fmt::format("6327{}{:04}", day, stan)});
+    const auto rrn = one_of<std::string>({"", "000000000000", fmt::format("6327{}{:04}", day, stan)});
     FieldValues sold = sale({{2, one_of({card, other_card})},
                              {4, fmt::format("{:012}", amount)},
                              {7, day + clock},
