@@ -61,7 +61,6 @@ void Gateway::make_guard() {
 void Gateway::start(base::Now now) {
   started_at_ = now.utc;
   uplink_.start(now);
-  facts_at_ = now.instant;
 }
 
 void Gateway::stop(base::Now /*now*/) {
@@ -193,7 +192,9 @@ bool Gateway::pump_ingest(base::Now now) {
   return true;
 }
 
+// Facts of a second ago would tell amounts as pending beside a count that has none.
 bool Gateway::pump_sender(base::Now now) {
+  if (sender_.heartbeat_due(now.instant)) tell_facts(now);
   auto output = sender_.poll(now.instant);
   if (!output) return false;
   std::visit([&](auto& intention) { obey(std::move(intention), now); }, *output);
@@ -233,7 +234,6 @@ std::optional<base::Instant> Gateway::wakeup_at() const {
   take(sender_.wakeup_at());
   take(uplink_.wakeup_at());
   if (!journal_open_) return next;
-  take(facts_at_);
   if (!trimming_) take(trim_at_);
   if (!measuring_) take(measure_at_);
   if (marks_changed_) take(flush_at_);

@@ -284,7 +284,6 @@ class Gateway {
   // Since when there has been a backlog whose oldest row is `backlog_row_`, by this process' own clock.
   std::optional<base::Instant> backlog_since_;
   Row backlog_row_;
-  base::Instant facts_at_{};
 
   std::uint64_t down_unreadable_ = 0;
   std::uint64_t outbox_dropped_ = 0;

@@ -278,10 +278,6 @@ void Gateway::keep_house(base::Now now) {
     measure_at_ = now.instant + measure_interval;
     ask(Asker::housekeeping, MeasureUsage{});
   }
-  if (now.instant >= facts_at_) {
-    facts_at_ = now.instant + 1s;
-    tell_facts(now);
-  }
 }
 
 base::Instant::duration Gateway::trim_interval() const {

@@ -179,6 +179,8 @@ class Sender {
   void on_disconnected(base::Instant now);
   void on_ack(const tillstream::v1::Ack& ack, base::Instant now);
   void on_owner(const tillstream::v1::Owner& owner, base::Instant now);
+  // Whether poll() would send a Heartbeat once nothing else is left: facts of this moment belong into it.
+  [[nodiscard]] bool heartbeat_due(base::Instant now) const;
   // Kept until the next one; sent with each Heartbeat.
   void on_facts(HeartbeatFacts facts);
 

@@ -267,8 +267,12 @@ v1::Up Sender::batch(std::uint64_t rows) const {
 
 // --- Heartbeat -----------------------------------------------------------------------------------
 
+bool Sender::heartbeat_due(base::Instant now) const {
+  return state_ == SenderState::streaming && heartbeat_at_ && now >= *heartbeat_at_;
+}
+
 std::optional<SenderOutput> Sender::next_heartbeat(base::Instant now) {
-  if (state_ != SenderState::streaming || !heartbeat_at_ || now < *heartbeat_at_) return std::nullopt;
+  if (!heartbeat_due(now)) return std::nullopt;
   heartbeat_at_ = now + settings_.heartbeat_interval;
   v1::Up message = up();
   v1::Heartbeat& heartbeat = *message.mutable_heartbeat();

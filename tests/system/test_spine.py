@@ -45,8 +45,8 @@ def test_nothing_is_committed_and_pending_at_a_time_in_the_table_of_gateways_als
 
     r.wait_for("the events in the stream", lambda: rig.stream.count() == 41)
     r.wait_for("the row of all that is committed", lambda: (now := known()) and now["committed_seq"] == last)
-    # Rows follow their events within a second; their amounts now and then only when the gateway speaks again, after five.
-    r.wait_for("nothing pending", lambda: (now := known()) and now["pending_events"] == 0 and now["pending_amounts"] == [], 15)
+    # Rows follow their events within a second; the gateway speaks again after five.
+    r.wait_for("nothing pending", lambda: (now := known()) and now["pending_events"] == 0 and now["pending_amounts"] == [], 3)
 
 
 def test_a_repeat_is_answered_alike_also_after_a_restart(make_rig):

@@ -481,6 +481,28 @@ TEST_CASE("gateway: the heartbeat says until when everything is in the stream, a
   CHECK(shop.heartbeats.back().complete_until_ms() > at - 7'000);
 }
 
+TEST_CASE("gateway: what a heartbeat tells as pending is of the moment in which it is sent") {
+  std::size_t with_pending = 0;
+  for (std::chrono::milliseconds offset{0}; offset < 5s; offset += 100ms) {
+    Shop shop;
+    shop.connect();
+    shop.pass(offset);
+    shop.bridge_hears = false;
+    shop.sell("r1", 250);
+    shop.pass(1s);
+    shop.bridge_hears = true;
+    for (int i = 0; i < 80; ++i) shop.pass(100ms);
+    CHECK(shop.heartbeats.size() > 1);
+    for (const auto& heartbeat : shop.heartbeats) {
+      std::uint64_t count = 0;
+      for (const auto& amount : heartbeat.pending_amounts()) count += amount.count();
+      CHECK(count == heartbeat.pending_events());
+      with_pending += heartbeat.pending_events();
+    }
+  }
+  CHECK(with_pending > 0);
+}
+
 TEST_CASE("gateway: an event's way can be asked for") {
   Shop shop;
   shop.sell("r1");
