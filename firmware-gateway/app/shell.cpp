@@ -242,6 +242,14 @@ void Shell::tell_lost(const tap::Loss& loss, Answered answered) {
   wake();
 }
 
+void Shell::tell_unread(const tap::Unread& unread, Answered answered) {
+  const gateway::Ticket ticket = next_ticket_;
+  ++next_ticket_;
+  answers_.emplace(ticket, std::move(answered));
+  gateway_.reject_message(unread.shape, platform::now(), gateway::SeenByTap{.at = unread.at, .ticket = ticket});
+  wake();
+}
+
 void Shell::open_link() {
   link_ = std::make_unique<mqtt::MosquittoLink>(broker_settings(config_), [this] {
     // Many events, one wake-up.
@@ -505,6 +513,7 @@ void Shell::add_tap_samples(std::vector<status::Sample>& samples) const {
   add("tap_connections_dropped_total", "Taps that could not be understood", true, counts.dropped);
   add("tap_copies_total", "Copies that taps have brought", true, counts.copies);
   add("tap_copies_lost_total", "Copies that taps had to drop, as they tell", true, counts.copies_lost);
+  add("tap_unread_total", "Messages and connections that taps could not read, as they tell", true, counts.unread);
 }
 
 // What the doors count, a family after the other. The admin port is a door, too.

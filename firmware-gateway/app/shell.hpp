@@ -50,6 +50,7 @@ class Shell final : public net::Intake, public net::Desk, public net::Losses {
   void on_ignored() override { ++ignored_; }
   [[nodiscard]] std::string currency_of(std::string_view terminal_id) const override;
   void tell_lost(const tap::Loss& loss, Answered answered) override;
+  void tell_unread(const tap::Unread& unread, Answered answered) override;
   [[nodiscard]] status::Facts facts() const override;
   [[nodiscard]] std::chrono::milliseconds unhealthy_after() const override { return config_.admin.unhealthy_after; }
   void find_event(std::string terminal_id, std::string terminal_ref, Found found) override;

@@ -7,6 +7,7 @@
 
 #include "firmware-gateway/ingest/reference.hpp"
 #include "firmware-gateway/ingest/settlement.hpp"
+#include "proto/base/timestamp.hpp"
 #include "proto/handoff/topics.hpp"
 
 namespace gateway {
@@ -90,6 +91,8 @@ void Gateway::notice(const std::string& name, const ingest::NoticeDetails& detai
   const auto dropped =
       notices_.add(name, details, ingest_.recorder().next_id(now.utc), moment(now), ticket, std::move(tally));
   if (!dropped) return;
+  // It is told again.
+  std::erase_if(rejected_, [&](const Rejected& rejected) { return rejected.ticket == *dropped; });
   out_.emplace_back(Reply{
       .ticket = *dropped,
       .answer = terminal::Refusal{
@@ -101,16 +104,25 @@ void Gateway::tell(const std::string& name, const ingest::NoticeDetails& details
   notice(name, details, now, ticket);
 }
 
-void Gateway::reject_message(const terminal::Shape& shape, base::Now now) {
-  if (std::ranges::find(rejected_, shape) != rejected_.end()) return;
-  rejected_.push_back(shape);
+void Gateway::reject_message(const terminal::Shape& shape, base::Now now, std::optional<SeenByTap> tap) {
+  const auto ticket = tap ? std::optional(tap->ticket) : std::nullopt;
+  std::erase_if(rejected_, [&](const Rejected& old) { return now.instant - old.at >= rejected_again_after; });
+  if (std::ranges::find(rejected_, shape, &Rejected::shape) != rejected_.end()) {
+    if (ticket)
+      out_.emplace_back(
+          Reply{.ticket = *ticket, .answer = terminal::Stored{.event_id = {}, .epoch = {}, .duplicate = true}});
+    return;
+  }
+  rejected_.push_back({.shape = shape, .at = now.instant, .ticket = ticket});
   if (rejected_.size() > rejected_remembered_max) rejected_.pop_front();
   log(Severity::warning, fmt::format("a message was rejected: {}", shape.at("reason")));
   // Its terminal's batch lacks what it told of.
   const auto terminal = shape.find("field_41");
   const std::string of =
       terminal == shape.end() ? std::string(ingest::any_terminal) : guard_->clear_identity(terminal->second);
-  notice("message_rejected", shape, now, std::nullopt, ingest::doubt_of(of, now.utc));
+  ingest::NoticeDetails details = shape;
+  if (tap) details.emplace("seen_at", base::to_rfc3339({.utc = tap->at, .offset = {}}));
+  notice("message_rejected", details, now, ticket, ingest::doubt_of(of, now.utc));
 }
 
 void Gateway::submit(redact::Draft draft, redact::Channel channel, Ticket ticket, base::Now now) {

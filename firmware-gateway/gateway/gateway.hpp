@@ -106,10 +106,17 @@ struct LogLine {
 using Output = std::variant<Reply, JournalRequest, uplink::Connect, uplink::Disconnect, Publish, HistoryFound,
                             RowsVerified, RowsExported, LogLine>;
 
+// When a message went through a tap; a Reply says when its notice is on disk.
+struct SeenByTap {
+  base::UtcTime at;
+  Ticket ticket;
+};
+
 class Gateway {
  public:
   static constexpr std::size_t outbox_max = 32;
   static constexpr std::size_t rejected_remembered_max = 64;
+  static constexpr std::chrono::minutes rejected_again_after{10};
   static constexpr std::size_t requests_max = 64;
 
   // All references must outlive it.
@@ -137,8 +144,8 @@ class Gateway {
   // New certificates, another broker: connect anew.
   void renew_connection(base::Now now) { uplink_.renew(now); }
 
-  // A message that has happened and could not be read: a notice says so, once for each.
-  void reject_message(const terminal::Shape& shape, base::Now now);
+  // A message that has happened and could not be read: a notice says so, once for each shape in rejected_again_after.
+  void reject_message(const terminal::Shape& shape, base::Now now, std::optional<SeenByTap> tap = std::nullopt);
   // A notice for which somebody waits: a Reply says when it is on disk.
   void tell(const std::string& name, const ingest::NoticeDetails& details, Ticket ticket, base::Now now);
   void submit(redact::Draft draft, redact::Channel channel, Ticket ticket, base::Now now);
@@ -232,7 +239,12 @@ class Gateway {
   PendingLedger ledger_;
   NoticeLine notices_;
   // What was rejected lately: a terminal repeats it until somebody mends it.
-  std::deque<terminal::Shape> rejected_;
+  struct Rejected {
+    terminal::Shape shape;
+    base::Instant at;
+    std::optional<Ticket> ticket;
+  };
+  std::deque<Rejected> rejected_;
   std::deque<Publish> outbox_;
   // Of the broker; 0: it named none.
   std::uint32_t packet_bytes_max_ = 0;

@@ -193,6 +193,18 @@ base::Bytes to_frame(CopyId id, const Loss& loss) {
   return frame_of(up);
 }
 
+base::Bytes to_frame(CopyId id, const Unread& unread) {
+  TapUp up;
+  tillstream::v1::TapLoss& loss = *up.mutable_loss();
+  loss.set_id(id);
+  loss.set_count(1);
+  loss.set_first_at_ms(unread.at.time_since_epoch().count());
+  loss.set_last_at_ms(unread.at.time_since_epoch().count());
+  for (const auto& [name, value] : unread.shape)
+    if (base::utf8_prefix(value) == value.size()) loss.mutable_shape()->insert({name, value});
+  return frame_of(up);
+}
+
 base::Bytes to_frame(CopyId id, const terminal::Answer& given) {
   TapAnswer answer;
   answer.set_id(id);
@@ -216,6 +228,10 @@ std::optional<Up> read_up(base::BytesView payload) {
   if (up.has_copy()) return Copy{.id = up.copy().id(), .draft = read_draft(*up.mutable_copy())};
   if (!up.has_loss()) return std::nullopt;
   const auto at = [](std::int64_t ms) { return base::UtcTime(std::chrono::milliseconds(ms)); };
+  const auto& shape = up.loss().shape();
+  if (!shape.empty())
+    return ToldUnread{.id = up.loss().id(),
+                      .unread = {.shape = {shape.begin(), shape.end()}, .at = at(up.loss().first_at_ms())}};
   return ToldLoss{
       .id = up.loss().id(),
       .loss = {

@@ -1,4 +1,5 @@
-// Copies: a transaction's draft, a loss and their answers as they cross the unix socket (proto/wire/tap.proto). Pure.
+// Copies: a transaction's draft, a loss, what could not be read, and their answers as they cross the unix socket
+// (proto/wire/tap.proto). Pure.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +9,7 @@
 
 #include "firmware-gateway/redact/card_guard.hpp"
 #include "firmware-gateway/terminal/answer.hpp"
+#include "firmware-gateway/terminal/dialogue.hpp"
 #include "proto/base/bytes.hpp"
 #include "proto/base/instant.hpp"
 
@@ -22,6 +24,12 @@ struct Loss {
   base::UtcTime last_at;
 };
 
+// What went through the tap and could not be read, for a notice.
+struct Unread {
+  terminal::Shape shape;
+  base::UtcTime at;
+};
+
 struct Copy {
   CopyId id = 0;
   redact::Draft draft;
@@ -30,7 +38,11 @@ struct ToldLoss {
   CopyId id = 0;
   Loss loss;
 };
-using Up = std::variant<Copy, ToldLoss>;
+struct ToldUnread {
+  CopyId id = 0;
+  Unread unread;
+};
+using Up = std::variant<Copy, ToldLoss, ToldUnread>;
 
 // What the gateway says of one.
 struct Verdict {
@@ -51,6 +63,7 @@ struct Verdict {
 // terminal::frame_bytes_max: empty.
 [[nodiscard]] base::Bytes to_frame(CopyId id, redact::Draft draft);
 [[nodiscard]] base::Bytes to_frame(CopyId id, const Loss& loss);
+[[nodiscard]] base::Bytes to_frame(CopyId id, const Unread& unread);
 [[nodiscard]] base::Bytes to_frame(CopyId id, const terminal::Answer& given);
 
 // What stands in a frame. Nothing: it is no such message.

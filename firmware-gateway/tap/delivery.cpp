@@ -20,9 +20,14 @@ Delivery::~Delivery() {
   for (Entry& entry : queue_) redact::wipe(entry.frame);
 }
 
-bool Delivery::put(redact::Draft draft, base::Now now) {
+bool Delivery::put(redact::Draft draft, base::Now now) { return put(to_frame(next_id_, std::move(draft)), now); }
+
+bool Delivery::put(terminal::Shape unread, base::Now now) {
+  return put(to_frame(next_id_, Unread{.shape = std::move(unread), .at = now.utc}), now);
+}
+
+bool Delivery::put(base::Bytes frame, base::Now now) {
   ++counts_.copies;
-  base::Bytes frame = to_frame(next_id_, std::move(draft));
   const std::size_t cost = frame.size() + overhead_bytes;
   if (frame.empty() || bytes_ + cost > memory_bytes_) {
     redact::wipe(frame);

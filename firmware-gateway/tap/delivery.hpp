@@ -56,6 +56,7 @@ class Delivery {
 
   // False: there was no room, and it is counted as lost.
   bool put(redact::Draft draft, base::Now now);
+  bool put(terminal::Shape unread, base::Now now);
 
   void on_connected();
   void on_disconnected();
@@ -88,6 +89,7 @@ class Delivery {
     base::Instant put_at;
   };
 
+  bool put(base::Bytes frame, base::Now now);
   void lose(base::Now now);
   void on_verdict(const Verdict& verdict, base::Instant now);
   void settle(Entry& entry);

@@ -11,8 +11,7 @@ GatewayEnd::Next GatewayEnd::next() {
   const auto* const frame = std::get_if<terminal::FrameReader::Frame>(&next);
   auto up = frame == nullptr ? std::nullopt : read_up(frame->payload);
   if (!up) return Broken{};
-  if (auto* const copy = std::get_if<Copy>(&*up)) return std::move(*copy);
-  return std::get<ToldLoss>(*up);
+  return std::visit([](auto& told) -> Next { return std::move(told); }, *up);
 }
 
 }  // namespace tap

@@ -13,7 +13,7 @@ class GatewayEnd {
   struct NeedMore {};
   // Nothing that comes after it can be understood: hang up.
   struct Broken {};
-  using Next = std::variant<NeedMore, Copy, ToldLoss, Broken>;
+  using Next = std::variant<NeedMore, Copy, ToldLoss, ToldUnread, Broken>;
 
   void add(base::BytesView bytes) { reader_.add(bytes); }
   [[nodiscard]] Next next();

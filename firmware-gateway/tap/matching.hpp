@@ -37,6 +37,7 @@ struct Request {
   Connection connection = 0;
   iso8583::Message message;
   iso8583::Mti mti;
+  std::string missing;    // of a message that breaks off; empty: it is whole
   std::string header;     // of its frame
   std::size_t bytes = 0;  // of its frame
   base::Now seen;

@@ -5,10 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "firmware-gateway/terminal/iso8583/codec.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/event.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/original.hpp"
-#include "firmware-gateway/terminal/iso8583/mapping/placement.hpp"
+#include "firmware-gateway/terminal/iso8583/mapping/values.hpp"
 
 namespace tap {
 
@@ -17,6 +16,9 @@ using iso8583::Message;
 using iso8583::MessageClass;
 
 namespace {
+
+constexpr unsigned stan_field = 11;
+constexpr unsigned response_field = 39;
 
 redact::WrittenTime written(base::UtcTime utc) {
   const auto day = std::chrono::floor<std::chrono::days>(utc);
@@ -41,6 +43,16 @@ Beginning beginning_of(base::BytesView first) {
   return first.size() > hello_at ? Beginning::tls : Beginning::too_short;
 }
 
+// Whole, or with what is needed: a request with what makes it out, an answer with the host's word.
+bool can_be_told(const iso8583::Reading& reading, const iso8583::Dialect& dialect) {
+  if (!reading.mti || reading.is_misplaced()) return false;
+  if (reading.is_whole() || reading.mti->message_class == MessageClass::network) return true;
+  if (reading.mti->is_response())
+    return !text_of(reading.message, stan_field).empty() && !text_of(reading.message, response_field).empty();
+  const auto draft = iso8583::to_draft(reading.message, *reading.mti, dialect, {});
+  return draft && is_made_out(reading, *draft);
+}
+
 }  // namespace
 
 Observer::Observer(std::shared_ptr<const iso8583::Dialect> dialect, std::chrono::milliseconds host_timeout,
@@ -58,8 +70,7 @@ void Observer::on_bytes(Connection connection, Direction direction, base::BytesV
   lines->sniffed = true;
   if (beginning == Beginning::tls) {
     ++counts_.unread;
-    trouble_ = "the terminal speaks TLS, and the line has no tls: relayed unread";
-    return lose(connection);
+    return lose(connection, "the terminal speaks TLS, and the line has no tls: relayed unread");
   }
   read(connection, *lines, direction, lines->first, now);
   redact::wipe(lines->first);
@@ -72,8 +83,7 @@ void Observer::read(Connection connection, Lines& lines, Direction direction, ba
     const auto frame = cutter.next();
     if (!frame) {
       ++counts_.framing_lost;
-      trouble_ = std::string("a frame is none of the dialect's: ") + std::string(words_of(frame.error()));
-      return lose(connection);
+      return lose(connection, fmt::format("a frame is none of the dialect's: {}", words_of(frame.error())));
     }
     if (!*frame) return;
     if (!(*frame)->keep_alive) on_frame(connection, direction, **frame, now);
@@ -85,15 +95,16 @@ void Observer::on_gap(Connection connection, base::Now /*now*/) {
   if (!lines) lines = std::make_unique<Lines>(dialect_->framing);
   if (lines->lost) return;
   ++counts_.incomplete;
-  lose(connection);
+  lose(connection, "parts of what a connection carried were not copied: it is read no further");
 }
 
 // No answer can be seen any more, and what was kept of it will not be read.
-void Observer::lose(Connection connection) {
+void Observer::lose(Connection connection, std::string why) {
   auto& lines = connections_.at(connection);
   lines = std::make_unique<Lines>(dialect_->framing);
   lines->lost = true;
   tell_unanswered(matching_.close(connection));
+  tell_unread({{"reason", std::move(why)}});
 }
 
 void Observer::on_closed(Connection connection) {
@@ -107,42 +118,34 @@ void Observer::on_stop() { tell_unanswered(matching_.expire(base::Instant::max()
 
 void Observer::on_frame(Connection connection, Direction direction, const iso8583::Frame& frame, base::Now now) {
   ++counts_.messages;
-  auto message = iso8583::decode(frame.message, *dialect_);
-  const auto mti = message ? iso8583::read_mti(message->mti()) : std::nullopt;
-  if (!mti) {
+  iso8583::Reading reading = iso8583::read_message(frame.message, *dialect_);
+  if (!can_be_told(reading, *dialect_)) {
     ++counts_.unreadable;
-    trouble_ = message ? std::string("its MTI is none") : message.error().text(dialect_->year);
-    return;
+    return tell_unread(shape_of(reading));
   }
-  if (const auto placement = iso8583::placement_of(*message, frame.message, *dialect_); placement.is_wrong()) {
-    ++counts_.unreadable;
-    trouble_ = placement.text();
-    return;
-  }
-  if (mti->message_class == MessageClass::network) {
+  if (reading.mti->message_class == MessageClass::network) {
     ++counts_.no_event;
     return;
   }
-  if (mti->is_response() == (direction == Direction::from_terminal)) {
+  if (reading.mti->is_response() == (direction == Direction::from_terminal)) {
     ++counts_.wrong_direction;
     return;
   }
-  if (direction == Direction::from_terminal)
-    return on_request({.connection = connection,
-                       .message = std::move(*message),
-                       .mti = *mti,
-                       .header = std::string(frame.header),
-                       .bytes = frame.message.size(),
-                       .seen = now});
-  on_answer(connection, *message, *mti, frame.header);
+  if (direction == Direction::from_host) return on_answer(connection, reading, frame.header);
+  on_request({.connection = connection,
+              .message = std::move(reading.message),
+              .mti = *reading.mti,
+              .missing = std::move(reading.missing),
+              .header = std::string(frame.header),
+              .bytes = frame.message.size(),
+              .seen = now});
 }
 
-void Observer::on_answer(Connection connection, const Message& answer, const iso8583::Mti& mti,
-                         std::string_view header) {
-  const auto request = matching_.answer(connection, answer, mti, header);
+void Observer::on_answer(Connection connection, const iso8583::Reading& reading, std::string_view header) {
+  const auto request = matching_.answer(connection, reading.message, *reading.mti, header);
   if (request) {
     ++counts_.answered;
-    return tell(*request, &answer);
+    return tell(*request, &reading);
   }
   if (request.error().differs.empty()) {
     ++counts_.unasked;
@@ -171,23 +174,35 @@ void Observer::tell_unanswered(const std::vector<Request>& requests) {
   for (const Request& request : requests) tell(request, nullptr);
 }
 
-void Observer::tell(const Request& request, const Message* answer) {
+void Observer::tell(const Request& request, const iso8583::Reading* answer) {
   const bool timed_out = answer == nullptr && request.mti.function != Function::notification;
-  auto draft = iso8583::to_draft(request.message, request.mti, *dialect_, {.answer = answer, .timed_out = timed_out});
+  auto draft = iso8583::to_draft(request.message, request.mti, *dialect_,
+                                 {.answer = answer == nullptr ? nullptr : &answer->message, .timed_out = timed_out});
   if (!draft) {
     ++counts_.no_event;
     return;
   }
+  redact::Fields& fields = draft->fields;
+  if (!request.missing.empty()) {
+    if (fields.settlement) fields.settlement->readable = false;
+    fields.incomplete.push_back("iso8583 " + request.missing);
+  }
+  if (answer != nullptr && !answer->is_whole()) fields.incomplete.push_back("iso8583 answer: " + answer->missing);
   // The moment of receipt is the tap's: the gateway may be there only later.
-  if (!draft->fields.written_local && !draft->fields.written_utc) draft->fields.written_utc = written(request.seen.utc);
-  drafts_.push_back(std::move(*draft));
+  if (!fields.written_local && !fields.written_utc) fields.written_utc = written(request.seen.utc);
+  findings_.emplace_back(std::move(*draft));
 }
 
-std::optional<redact::Draft> Observer::take() {
-  if (drafts_.empty()) return std::nullopt;
-  redact::Draft draft = std::move(drafts_.front());
-  drafts_.pop_front();
-  return draft;
+void Observer::tell_unread(terminal::Shape shape) {
+  trouble_ = shape.at("reason");
+  findings_.emplace_back(std::move(shape));
+}
+
+std::optional<Observer::Finding> Observer::take() {
+  if (findings_.empty()) return std::nullopt;
+  Finding finding = std::move(findings_.front());
+  findings_.pop_front();
+  return finding;
 }
 
 std::optional<std::string> Observer::take_trouble() { return std::exchange(trouble_, std::nullopt); }

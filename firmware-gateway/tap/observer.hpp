@@ -1,7 +1,8 @@
 // Observer: reads along on one line of the tap. Copies of what went either way in, drafts of events out. Pure; what it
 // cannot read it counts, and what is relayed never depends on it.
 //
-//   bytes ──FrameCutter──▶ frames ──decode──▶ requests, answers ──Matching──▶ pairs ──to_draft──▶ drafts
+//   bytes ──FrameCutter──▶ frames ──read_message──▶ requests, answers ──Matching──▶ pairs ──to_draft──▶ drafts
+//                └───────────────────────┴── what cannot be read ──▶ shapes
 //
 // Bounded: connections are the relay's; a connection keeps one frame either way, requests are Matching's.
 #pragma once
@@ -14,12 +15,15 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "firmware-gateway/redact/card_guard.hpp"
 #include "firmware-gateway/tap/matching.hpp"
+#include "firmware-gateway/terminal/dialogue.hpp"
 #include "firmware-gateway/terminal/iso8583/dialect.hpp"
 #include "firmware-gateway/terminal/iso8583/framing.hpp"
+#include "firmware-gateway/terminal/iso8583/mapping/reading.hpp"
 
 namespace tap {
 
@@ -27,7 +31,7 @@ enum class Direction : std::uint8_t { from_terminal, from_host };
 
 struct ObserverCounts {
   std::uint64_t messages = 0;
-  std::uint64_t unreadable = 0;       // messages that the dialect does not read
+  std::uint64_t unreadable = 0;       // messages that the dialect does not read, or not far enough to keep them
   std::uint64_t framing_lost = 0;     // connections read no further: their frames are none of the dialect's
   std::uint64_t unread = 0;           // connections read no further: the terminal speaks TLS
   std::uint64_t incomplete = 0;       // connections read no further: parts of their bytes were not copied
@@ -53,7 +57,9 @@ class Observer {
   // The tap stops: what is open stays without an answer.
   void on_stop();
 
-  [[nodiscard]] std::optional<redact::Draft> take();
+  // What was transacted; or the shape of what could not be read, for a notice. In the order in which it was seen.
+  using Finding = std::variant<redact::Draft, terminal::Shape>;
+  [[nodiscard]] std::optional<Finding> take();
   // Of the last message that could not be read, or answer that is nobody's: where and why, without any value. Once
   // each.
   [[nodiscard]] std::optional<std::string> take_trouble();
@@ -73,19 +79,19 @@ class Observer {
   };
 
   void read(Connection connection, Lines& lines, Direction direction, base::BytesView bytes, base::Now now);
-  void lose(Connection connection);
+  void lose(Connection connection, std::string why);
   void on_frame(Connection connection, Direction direction, const iso8583::Frame& frame, base::Now now);
   void on_request(Request request);
-  void on_answer(Connection connection, const iso8583::Message& answer, const iso8583::Mti& mti,
-                 std::string_view header);
-  void tell(const Request& request, const iso8583::Message* answer);
+  void on_answer(Connection connection, const iso8583::Reading& reading, std::string_view header);
+  void tell(const Request& request, const iso8583::Reading* answer);
+  void tell_unread(terminal::Shape shape);
   void tell_unanswered(const std::vector<Request>& requests);
 
   std::shared_ptr<const iso8583::Dialect> dialect_;
   std::chrono::milliseconds host_timeout_;
   Matching matching_;
   std::map<Connection, std::unique_ptr<Lines>> connections_;
-  std::deque<redact::Draft> drafts_;
+  std::deque<Finding> findings_;
   std::optional<std::string> trouble_;
   ObserverCounts counts_;
 };

@@ -47,6 +47,9 @@ class Bench:
     def events(self):
         return [json.loads(row["value"]) for row in self.rig.stream.rows() if row["type"] != "notice"]
 
+    def rejected(self):
+        return [notice for notice in self.rig.stream.notices() if notice["notice"] == "message_rejected"]
+
     def wait_events(self, count):
         r.wait_for(f"{count} events in the stream", lambda: self.rig.stream.count() >= count, 60)
         return self.events()
@@ -247,9 +250,33 @@ def test_a_payment_that_cannot_be_stored_as_it_is_is_kept_or_told(bench):
     tap.settled()
     event = bench.wait_events(1)[0]
     assert event["incomplete"] == ["currency", "amount_minor"] and event["attributes"]["unread_amount"] == "1250 191" and event["outcome"] == "approved"
-    r.wait_for("the notice", lambda: any(n["notice"] == "message_rejected" for n in bench.rig.stream.notices()))
-    notice = next(n for n in bench.rig.stream.notices() if n["notice"] == "message_rejected")
+    notice = r.wait_for("the notice", bench.rejected)[0]
     assert (notice["detail_field_41_hex"], notice["detail_stan"], notice["detail_amount_minor"]) == (b"TE\x01M0001".hex(), "000002", "1250")
+
+
+def test_what_the_tap_cannot_read_is_relayed_and_told_in_the_stream_with_what_could_be_read(bench):
+    """A request that ends too early is an event where it says enough, else a notice; each connection that is read no further is one, too."""
+    host = RawHost()
+    bench.hosts.append(host)
+    tap = bench.tap(host.port)
+    made_out, too_short = sale(1), sale(2)
+    with Line(tap.port) as line, socket.create_connection(("127.0.0.1", tap.port)) as other:
+        line.send(encode("0220", {**made_out, 39: "00"})[:-2])
+        line.send(encode("0220", {**too_short, 39: "00"})[:80])
+        line.send(encode("0220", {**sale(3), 39: "00"}))
+        other.sendall(b"\xff" * 10)
+        r.wait_for("all read", lambda: tap.line()["open_requests"] == 2 and tap.line()["framing_lost"] == 1, 10)
+    host.close()
+    events = {event["stan"]: event for event in bench.wait_events(2)}
+    assert events["000001"]["incomplete"][0].endswith("and what follows") and events["000003"]["amount_minor"] == 1250
+    tap.settled()
+    notices = r.wait_for("the notices", lambda: bench.rejected() if len(bench.rejected()) == 2 else None)
+    by_field = {notice.get("detail_field_11"): notice for notice in notices}
+    assert by_field["000002"]["detail_mti"] == "0220" and by_field["000002"]["detail_field_4"] == "000000001250"
+    assert "the message ends before" in by_field["000002"]["detail_reason"] and by_field["000002"]["detail_seen_at"]
+    assert by_field[None]["detail_reason"].startswith("a frame is none of the dialect's")
+    assert {notice["detail_line"] for notice in notices} == {"tills"}
+    assert bench.rig.gateway.metric("tillstream_gateway_tap_unread_total") == 2
 
 
 def test_a_settlement_is_told_three_ways_what_the_terminal_says_what_its_host_says_and_what_was_seen(bench):
@@ -650,6 +677,8 @@ def test_tls_on_a_line_without_passes_through_unread_and_is_told(bench, certific
         assert line.ask("0200", sale(1))[1][39] == "00"
     r.wait_for("told", lambda: tap.line()["unread"] == 1 and "relayed unread" in tap.log(), 10)
     assert bench.events() == []
+    notice = r.wait_for("the notice", bench.rejected)[0]
+    assert (notice["detail_line"], notice["detail_reason"].split(",")[0]) == ("tills", "the terminal speaks TLS")
     checked = subprocess.run([r.BIN / "tillstream-tap", "check", "--config", tap.config], capture_output=True, text=True)
     assert (checked.returncode, checked.stdout) == (0, "ok\n") and "unread" in checked.stderr
 

@@ -95,6 +95,9 @@ class Session final : public std::enable_shared_from_this<Session> {
       } else if (const auto* const told = std::get_if<tap::ToldLoss>(&next)) {
         shared_->counts.copies_lost += told->loss.count;
         shared_->losses.tell_lost(told->loss, answered(told->id));
+      } else if (const auto* const unread = std::get_if<tap::ToldUnread>(&next)) {
+        ++shared_->counts.unread;
+        shared_->losses.tell_unread(unread->unread, answered(unread->id));
       } else {
         ++shared_->counts.dropped;
         stop_reading();

@@ -21,12 +21,13 @@ class io_context;  // NOLINT(readability-identifier-naming): Asio's
 
 namespace net {
 
-// Where it is written down that a tap had to drop copies.
+// Where it is written down what a tap has not brought: it had to drop it, or could not read it.
 class Losses {
  public:
   virtual ~Losses() = default;
   // `answered` is called exactly once, when the notice is on disk.
   virtual void tell_lost(const tap::Loss& loss, Intake::Answered answered) = 0;
+  virtual void tell_unread(const tap::Unread& unread, Intake::Answered answered) = 0;
 };
 
 struct TapCounts {
@@ -36,6 +37,7 @@ struct TapCounts {
   std::uint64_t dropped = 0;  // what they said could not be understood
   std::uint64_t copies = 0;
   std::uint64_t copies_lost = 0;  // as taps have told
+  std::uint64_t unread = 0;       // messages and connections that taps could not read, as they have told
 };
 
 class TapServer {

@@ -160,7 +160,7 @@ void Shell::read_along() {
     read(seen);
     redact::wipe(seen.bytes);
   }
-  take_drafts();
+  take_findings();
   set_timer();
 }
 
@@ -178,11 +178,12 @@ void Shell::read(const tap::Seen& seen) {
   }
 }
 
-void Shell::take_drafts() {
+void Shell::take_findings() {
   const base::Now now = platform::now();
   for (const auto& line : lines_) {
-    while (auto draft = line->observer.take()) {
-      if (!delivery_.put(std::move(*draft), now))
+    while (auto finding = line->observer.take()) {
+      if (auto* const shape = std::get_if<terminal::Shape>(&*finding)) shape->emplace("line", line->settings.name);
+      if (!std::visit([&](auto& found) { return delivery_.put(std::move(found), now); }, *finding))
         log::limited("tap.lost", log::Level::error, "no room for a copy: gateway.memory is used up; it is lost");
     }
     if (const auto trouble = line->observer.take_trouble())
@@ -206,7 +207,7 @@ void Shell::set_timer() {
     if (error) return;
     const base::Instant now = platform::now().instant;
     for (const auto& line : lines_) line->observer.on_time(now);
-    take_drafts();
+    take_findings();
     set_timer();
   });
 }
@@ -237,7 +238,7 @@ void Shell::end_lines() {
   stop_relay();
   read_along();
   for (const auto& line : lines_) line->observer.on_stop();
-  take_drafts();
+  take_findings();
   finish_stop();
 }
 

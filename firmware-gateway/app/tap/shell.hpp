@@ -56,7 +56,7 @@ class Shell {
   // What the relay has seen, read.
   void read_along();
   void read(const tap::Seen& seen);
-  void take_drafts();
+  void take_findings();
   void set_timer();
   void begin_stop();
   void await_answers();

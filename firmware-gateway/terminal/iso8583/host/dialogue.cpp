@@ -11,7 +11,7 @@ std::string framed(const Framing& framing, std::string_view request_header, base
   return message.empty() ? std::string() : std::string(frame_answer(framing, request_header, message));
 }
 
-void tell(const Host::Shape& shape, terminal::Exchange& exchange) {
+void tell(const terminal::Shape& shape, terminal::Exchange& exchange) {
   exchange.on_refused(redact::Reason::invalid_message);
   exchange.on_unreadable(shape);
 }

@@ -2,14 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
-
-#include "firmware-gateway/redact/scan.hpp"
-#include "firmware-gateway/terminal/dialogue.hpp"
 #include "firmware-gateway/terminal/iso8583/host/response_codes.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/event.hpp"
-#include "firmware-gateway/terminal/iso8583/mapping/placement.hpp"
+#include "firmware-gateway/terminal/iso8583/mapping/reading.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/totals.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/values.hpp"
 
@@ -20,8 +15,6 @@ constexpr unsigned terminal_field = 41;
 constexpr unsigned stan_field = 11;
 constexpr unsigned response_field = 39;
 constexpr unsigned settlement_code_field = 66;
-// What makes out a transaction, when the rest of its message cannot be read.
-constexpr std::array essential = {stan_field, terminal_field, 3U, 4U};
 
 // Field 66 (1987; in 1993 it is something else).
 std::string_view settlement_code_of(const terminal::Settled& settled) {
@@ -30,12 +23,6 @@ std::string_view settlement_code_of(const terminal::Settled& settled) {
 }
 
 bool is_settlement(const Mti& mti) { return mti.message_class == MessageClass::reconciliation; }
-
-// What a message that breaks off must say to be kept: of a transaction what makes it out, of a settlement a total.
-bool is_made_out(const Message& read, const Mti& mti, const redact::Draft& draft) {
-  if (is_settlement(mti)) return has_totals(draft);
-  return std::ranges::all_of(essential, [&](unsigned field) { return !text_of(read, field).empty(); });
-}
 
 // Network management comes from terminals that have no id yet.
 bool can_be_answered(const Message& message, const Mti& mti) {
@@ -57,28 +44,20 @@ bool asks_for_keys(const Message& message, const Mti& mti) {
   return std::string_view(code).ends_with(key_exchange_1987) || text_of(message, 24) == key_exchange_1993;
 }
 
-std::string list_of(const Bitmap& fields) {
-  std::string list;
-  for (unsigned number = fields.next(0); number != 0; number = fields.next(number))
-    list += (list.empty() ? "" : " ") + std::to_string(number);
-  return list;
-}
-
 }  // namespace
 
 Host::Reaction Host::react(base::BytesView bytes) const {
-  const auto message = decode(bytes, dialect_);
-  if (!message) return react_incomplete(message.error(), bytes);
-  const auto mti = read_mti(message->mti());
-  if (!mti) return HangUp{};
-  const Placement placement = placement_of(*message, bytes, dialect_);
-  if (placement.is_wrong() && !mti->is_response()) return react_misplaced(*message, *mti, placement, {});
-  return react(*message, *mti);
+  const Reading reading = read_message(bytes, dialect_);
+  if (!reading.mti) return HangUp{};
+  if (reading.mti->is_response()) return reading.is_whole() ? Reaction(Ignore{}) : Reaction(HangUp{});
+  if (!can_be_answered(reading.message, *reading.mti)) return HangUp{};
+  if (reading.is_misplaced()) return react_misplaced(reading);
+  return reading.is_whole() ? react_whole(reading) : react_incomplete(reading);
 }
 
-Host::Reaction Host::react(const Message& message, const Mti& mti) const {
-  if (mti.is_response()) return Ignore{};
-  if (!can_be_answered(message, mti)) return HangUp{};
+Host::Reaction Host::react_whole(const Reading& reading) const {
+  const Message& message = reading.message;
+  const Mti& mti = *reading.mti;
   Echo echo = echo_of(message, mti);
   const unsigned year = dialect_.year;
   if (asks_for_approval(mti)) {
@@ -92,39 +71,26 @@ Host::Reaction Host::react(const Message& message, const Mti& mti) const {
 }
 
 // It has happened: what identifies it is enough to keep it.
-Host::Reaction Host::react_incomplete(const DecodeError& error, base::BytesView bytes) const {
-  const Message& read = error.read;
-  const auto mti = read_mti(read.mti());
-  if (!mti) return HangUp{};
-  const Placement placement = placement_of(read, bytes, dialect_);
-  const std::string reason = error.text(dialect_.year);
-  if (placement.is_uncertain()) return react_misplaced(read, *mti, placement, reason + "; ");
-  if (mti->is_response() || !can_be_answered(read, *mti)) return HangUp{};
-  Echo echo = echo_of(read, *mti);
-  if (!asks_for_approval(*mti)) {
-    if (auto draft = to_draft(read, *mti, dialect_, {}); draft && is_made_out(read, *mti, *draft)) {
+Host::Reaction Host::react_incomplete(const Reading& reading) const {
+  Echo echo = echo_of(reading.message, *reading.mti);
+  if (!asks_for_approval(*reading.mti)) {
+    if (auto draft = to_draft(reading.message, *reading.mti, dialect_, {}); draft && is_made_out(reading, *draft)) {
       if (draft->fields.settlement) draft->fields.settlement->readable = false;
-      draft->fields.incomplete.emplace_back(error.part == Part::field
-                                                ? fmt::format("iso8583 field {} and what follows", error.field)
-                                                : std::string("iso8583 end of the message"));
+      draft->fields.incomplete.push_back("iso8583 " + reading.missing);
       return Store{.draft = std::move(*draft), .echo = std::move(echo)};
     }
   }
-  return Reject{.message = answer(echo, format_error_code(dialect_.year)), .shape = shape_of(read, reason)};
+  return Reject{.message = answer(echo, format_error_code(dialect_.year)), .shape = shape_of(reading)};
 }
 
 // Nothing of it is told but its shape, and nothing given back but what its terminal needs to know its message by.
-Host::Reaction Host::react_misplaced(const Message& read, const Mti& mti, const Placement& placement,
-                                     std::string reason) const {
-  if (mti.is_response() || !can_be_answered(read, mti)) return HangUp{};
-  Shape shape{{"mti", std::string(read.mti())}, {"reason", std::move(reason) + placement.text()}};
-  if (!placement.bitmap_astray) shape.emplace("fields", list_of(read.fields()));
-  if (placement.astray.has(stan_field) || placement.astray.has(terminal_field))
-    return HangUp{.shape = std::move(shape)};
-  Echo echo = echo_of(read, mti);
+Host::Reaction Host::react_misplaced(const Reading& reading) const {
+  const Bitmap& astray = reading.placement.astray;
+  if (astray.has(stan_field) || astray.has(terminal_field)) return HangUp{.shape = shape_of(reading)};
+  Echo echo = echo_of(reading.message, *reading.mti);
   std::erase_if(echo.fields,
                 [](const auto& field) { return field.first != stan_field && field.first != terminal_field; });
-  return Reject{.message = answer(echo, format_error_code(dialect_.year)), .shape = std::move(shape)};
+  return Reject{.message = answer(echo, format_error_code(dialect_.year)), .shape = shape_of(reading)};
 }
 
 base::Bytes Host::conclude(const Echo& echo, const terminal::Answer& given) const {
@@ -166,19 +132,6 @@ base::Bytes Host::answer(const Echo& echo, std::string_view code, std::string_vi
     composition.set(settlement_code_field, settlement_code);
   auto message = encode(composition, dialect_);
   return message ? std::move(*message) : base::Bytes();
-}
-
-// What was read with the wrong lengths may hold a card number amid other digits.
-Host::Shape Host::shape_of(const Message& message, std::string reason) {
-  Shape shape{
-      {"mti", std::string(message.mti())}, {"reason", std::move(reason)}, {"fields", list_of(message.fields())}};
-  for (unsigned number = message.fields().next(0); number != 0; number = message.fields().next(number)) {
-    const auto value = message.open(number);
-    if (!value) continue;
-    const bool suspicious = redact::may_hold_pan(*value) || !redact::find_card_data(*value).empty();
-    terminal::add_to(shape, fmt::format("field_{}", number), suspicious ? "[card data]" : trimmed(*value));
-  }
-  return shape;
 }
 
 }  // namespace iso8583

@@ -9,7 +9,6 @@
 //                    HangUp   nobody can be answered: no MTI, no STAN, no terminal
 #pragma once
 
-#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,10 +17,9 @@
 
 #include "firmware-gateway/redact/card_guard.hpp"
 #include "firmware-gateway/terminal/answer.hpp"
-#include "firmware-gateway/terminal/iso8583/codec.hpp"
 #include "firmware-gateway/terminal/iso8583/dialect.hpp"
 #include "firmware-gateway/terminal/iso8583/mapping/mti.hpp"
-#include "firmware-gateway/terminal/iso8583/mapping/placement.hpp"
+#include "firmware-gateway/terminal/iso8583/mapping/reading.hpp"
 
 namespace iso8583 {
 
@@ -43,16 +41,14 @@ class Host {
     redact::Draft draft;
     Echo echo;
   };
-  // The message's shape, and its fields of class open: "mti", "reason", "fields", "field_11" …
-  using Shape = std::map<std::string, std::string>;
   struct Reject {
     base::Bytes message;
-    Shape shape;
+    terminal::Shape shape;
   };
   struct Ignore {};
   struct HangUp {
     // Of a message, but one that nobody could be answered about without repeating card data; empty: of none.
-    Shape shape = {};
+    terminal::Shape shape = {};
   };
   using Reaction = std::variant<Say, Store, Reject, Ignore, HangUp>;
 
@@ -64,15 +60,13 @@ class Host {
   [[nodiscard]] base::Bytes conclude(const Echo& echo, const terminal::Answer& given) const;
 
  private:
-  [[nodiscard]] Reaction react(const Message& message, const Mti& mti) const;
-  [[nodiscard]] Reaction react_incomplete(const DecodeError& error, base::BytesView bytes) const;
-  [[nodiscard]] Reaction react_misplaced(const Message& read, const Mti& mti, const Placement& placement,
-                                         std::string reason) const;
+  [[nodiscard]] Reaction react_whole(const Reading& reading) const;
+  [[nodiscard]] Reaction react_incomplete(const Reading& reading) const;
+  [[nodiscard]] Reaction react_misplaced(const Reading& reading) const;
   [[nodiscard]] Echo echo_of(const Message& message, const Mti& mti) const;
   [[nodiscard]] base::Bytes answer(const Echo& echo, std::string_view code,
                                    std::string_view settlement_code = {}) const;
   [[nodiscard]] base::Bytes conclude(const Echo& echo, const terminal::Settled& settled) const;
-  [[nodiscard]] static Shape shape_of(const Message& message, std::string reason);
 
   const Dialect& dialect_;
 };

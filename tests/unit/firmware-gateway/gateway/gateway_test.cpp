@@ -743,6 +743,56 @@ TEST_CASE("gateway: a rejected message puts its terminal's batch in doubt, on di
   CHECK(tallies.sums().front().numbers->front() == rejected_at);
 }
 
+TEST_CASE("gateway: what a tap could not read is a notice, and the tap is answered when that is on disk") {
+  Shop shop;
+  shop.run();
+  const terminal::Shape shape{{"mti", "0220"}, {"reason", "field 4"}, {"line", "tills"}};
+  const auto by_tap = [&](std::uint64_t ticket) {
+    return gateway::SeenByTap{.at = shop.now.utc, .ticket = gateway::Ticket(ticket)};
+  };
+  shop.journal_stuck = true;
+  shop.machine.reject_message(shape, shop.now, by_tap(1'000));
+  shop.run();
+  CHECK(shop.answers.count(gateway::Ticket(1'000)) == 0);
+  shop.journal_stuck = false;
+  for (auto& request : std::exchange(shop.stuck, {})) shop.serve(std::move(request));
+  shop.run();
+  CHECK_FALSE(shop.stored(gateway::Ticket(1'000)).duplicate);
+  const std::size_t rows = shop.disk.rows.size();
+
+  shop.machine.reject_message(shape, shop.now, by_tap(1'001));
+  shop.run();
+  CHECK(shop.stored(gateway::Ticket(1'001)).duplicate);
+  CHECK(shop.disk.rows.size() == rows);
+
+  shop.pass(gateway::Gateway::rejected_again_after);
+  shop.machine.reject_message(shape, shop.now, by_tap(1'002));
+  shop.run();
+  CHECK_FALSE(shop.stored(gateway::Ticket(1'002)).duplicate);
+  CHECK(shop.disk.rows.size() == rows + 1);
+}
+
+TEST_CASE("gateway: a notice for a tap that had to make room is told again") {
+  Shop shop;
+  shop.run();
+  shop.journal_stuck = true;
+  const auto reject = [&](std::uint64_t i) {
+    shop.machine.reject_message({{"reason", std::to_string(i)}}, shop.now,
+                                gateway::SeenByTap{.at = shop.now.utc, .ticket = gateway::Ticket(2'000 + i)});
+    shop.run();
+  };
+  for (std::uint64_t i = 0; i <= gateway::NoticeLine::notices_max; ++i) reject(i);
+  std::uint64_t refused = 0;
+  while (shop.answers.count(gateway::Ticket(2'000 + refused)) == 0) ++refused;
+  REQUIRE(shop.refused(gateway::Ticket(2'000 + refused)) == redact::Reason::busy);
+  shop.journal_stuck = false;
+  for (auto& request : std::exchange(shop.stuck, {})) shop.serve(std::move(request));
+  shop.run();
+  shop.answers.erase(gateway::Ticket(2'000 + refused));
+  reject(refused);
+  CHECK_FALSE(shop.stored(gateway::Ticket(2'000 + refused)).duplicate);
+}
+
 TEST_CASE("gateway: a message that does not say whose it is puts every terminal's batch in doubt") {
   Shop shop;
   shop.machine.reject_message({{"mti", "0220"}, {"reason", "another dialect's"}}, shop.now);

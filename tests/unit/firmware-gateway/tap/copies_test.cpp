@@ -99,6 +99,17 @@ TEST_CASE("copies: what is no UTF-8 is told as incomplete, and the rest can be r
   CHECK(fields.original->rrn.empty());
 }
 
+TEST_CASE("copies: the shape of what could not be read arrives, but for what is no UTF-8") {
+  const tap::Unread unread{.shape = {{"reason", "field 4"}, {"field_11", "004711"}, {"line", "caf\xC3"}},
+                           .at = base::UtcTime(std::chrono::milliseconds(5))};
+  const auto up = tap::read_up(payload(tap::to_frame(9, unread)));
+  REQUIRE(up);
+  const auto& told = std::get<tap::ToldUnread>(*up);
+  CHECK(told.id == 9);
+  CHECK(told.unread.shape == terminal::Shape{{"reason", "field 4"}, {"field_11", "004711"}});
+  CHECK(told.unread.at == unread.at);
+}
+
 TEST_CASE("copies: losses and verdicts arrive as they were said") {
   const tap::Loss loss{.count = 3,
                        .first_at = base::UtcTime(std::chrono::milliseconds(5)),

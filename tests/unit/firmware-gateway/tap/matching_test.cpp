@@ -26,6 +26,7 @@ Request request(const FieldValues& fields, const std::string& mti = "0200", std:
   return {.connection = connection,
           .message = test::message(mti, fields),
           .mti = *iso8583::read_mti(mti),
+          .missing = {},
           .header = header,
           .bytes = 100,
           .seen = at(seen)};

@@ -34,12 +34,30 @@ base::Now at(std::chrono::milliseconds since) {
   return {.instant = base::Instant(since), .utc = base::UtcTime(1'795'514'400s + since)};
 }
 
-// What has come out: "STAN type outcome response_code", one after the other.
+std::optional<redact::Draft> take_draft(Observer& observer) {
+  auto finding = observer.take();
+  if (!finding) return std::nullopt;
+  return std::move(std::get<redact::Draft>(*finding));
+}
+
+std::optional<terminal::Shape> take_shape(Observer& observer) {
+  auto finding = observer.take();
+  if (!finding) return std::nullopt;
+  return std::get<terminal::Shape>(*finding);
+}
+
+// What has come out, one after the other: "STAN type outcome response_code", or "unread" and why.
 std::vector<std::string> told(Observer& observer) {
   std::vector<std::string> all;
-  while (auto draft = observer.take())
-    all.push_back(draft->fields.text(Field::stan) + " " + draft->fields.text(Field::type) + " " +
-                  draft->fields.text(Field::outcome) + " " + draft->fields.text(Field::response_code));
+  while (auto finding = observer.take()) {
+    if (const auto* const shape = std::get_if<terminal::Shape>(&*finding)) {
+      all.push_back("unread " + shape->at("reason").substr(0, 20));
+      continue;
+    }
+    const auto& fields = std::get<redact::Draft>(*finding).fields;
+    all.push_back(fields.text(Field::stan) + " " + fields.text(Field::type) + " " + fields.text(Field::outcome) + " " +
+                  fields.text(Field::response_code));
+  }
   return all;
 }
 
@@ -67,7 +85,7 @@ TEST_CASE("observer: a request and its answer are one event, with the host's out
   ask(observer, "0200", sale({{2, "4111111111111111"}}));
   CHECK(told(observer).empty());
   reply(observer, "0210", with(sale(), "51"));
-  auto draft = observer.take();
+  auto draft = take_draft(observer);
   REQUIRE(draft);
   CHECK(draft->fields.text(Field::outcome) == "declined");
   CHECK(draft->fields.text(Field::response_code) == "51");
@@ -195,11 +213,12 @@ TEST_CASE("observer: a message that cannot be read is counted, and the next one 
   broken[2 + 4] = 'x';  // behind the length and the MTI: no bitmap
   observer.on_bytes(1, Direction::from_terminal, broken, at(0s));
   CHECK(observer.counts().unreadable == 1);
-  CHECK(observer.take_trouble().value_or("").find("bitmap") != std::string::npos);
+  const std::string trouble = observer.take_trouble().value_or("");
+  CHECK(trouble.find("bitmap") != std::string::npos);
   CHECK_FALSE(observer.take_trouble());
   ask(observer, "0200", sale());
   reply(observer, "0210", with(sale(), "00"));
-  CHECK(told(observer) == Told{"004711 sale approved 00"});
+  CHECK(told(observer) == Told{"unread " + trouble.substr(0, 20), "004711 sale approved 00"});
 }
 
 TEST_CASE("observer: where frames are lost, or bytes are missing, that connection is read no further, and only that") {
@@ -209,7 +228,8 @@ TEST_CASE("observer: where frames are lost, or bytes are missing, that connectio
   ask(observer, "0200", sale({{11, "000003"}}), 0s, 3);
   observer.on_bytes(1, Direction::from_host, base::Bytes(10, '\xFF'), at(0s));
   observer.on_gap(2, at(0s));
-  CHECK(told(observer) == Told{"000001 sale unknown ", "000002 sale unknown "});
+  CHECK(told(observer) == Told{"000001 sale unknown ", "unread a frame is none of t", "000002 sale unknown ",
+                               "unread parts of what a conn"});
   CHECK(observer.counts().framing_lost == 1);
   CHECK(observer.counts().incomplete == 1);
   for (const tap::Connection connection : {1, 2, 3}) {
@@ -231,7 +251,7 @@ TEST_CASE("observer: where the message has no time, the moment at which it went 
   Observer observer(dialect(), 60s);
   ask(observer, "0200", sale({{7, ""}, {12, ""}, {13, ""}}), 1500ms);
   observer.on_time(at(2min).instant);
-  const auto draft = observer.take();
+  const auto draft = take_draft(observer);
   REQUIRE(draft);
   REQUIRE(draft->fields.written_utc);
   const auto& time = *draft->fields.written_utc;
@@ -264,6 +284,54 @@ TEST_CASE("observer: a message of another dialect makes no event, though it can 
   Observer observer(std::make_shared<const iso8583::Dialect>(other), 60s);
   observer.on_bytes(1, Direction::from_terminal, iso8583::frame(other.framing, "", message), at(0s));
   observer.on_stop();
+  CHECK(observer.counts().unreadable == 1);
+  const auto shape = take_shape(observer);
+  REQUIRE(shape);
+  CHECK(shape->at("mti") == "0320");
+  CHECK_FALSE(shape->contains("field_11"));
   CHECK_FALSE(observer.take());
+}
+
+TEST_CASE("observer: a request that breaks off behind what makes it out is an event, with what is missing named") {
+  const base::Bytes whole = framed("0200", sale({{42, "MERCHANT0000001"}}));
+  Observer observer(dialect(), 60s);
+  const base::Bytes cut = whole.substr(2, whole.size() - 2 - 2);
+  observer.on_bytes(1, Direction::from_terminal, iso8583::frame(test::dialect().framing, "", cut), at(0s));
+  reply(observer, "0210", with(sale(), "00"));
+  const auto draft = take_draft(observer);
+  REQUIRE(draft);
+  CHECK(draft->fields.text(Field::outcome) == "approved");
+  CHECK(draft->fields.incomplete == std::vector<std::string>{"iso8583 field 49 and what follows"});
+  CHECK(observer.counts().unreadable == 0);
+}
+
+TEST_CASE("observer: an answer that breaks off behind the host's word is that word") {
+  const base::Bytes whole = framed("0210", with(sale({{60, "PRIVATE"}}), "05"));
+  Observer observer(dialect(), 60s);
+  ask(observer, "0200", sale());
+  const base::Bytes cut = whole.substr(2, whole.size() - 2 - 4);
+  observer.on_bytes(1, Direction::from_host, iso8583::frame(test::dialect().framing, "", cut), at(0s));
+  const auto draft = take_draft(observer);
+  REQUIRE(draft);
+  CHECK(draft->fields.text(Field::outcome) == "declined");
+  CHECK(draft->fields.incomplete == std::vector<std::string>{"iso8583 answer: field 60 and what follows"});
+}
+
+TEST_CASE("observer: what breaks off before anything makes it out is told with what could be read, in its place") {
+  Observer observer(dialect(), 60s);
+  ask(observer, "0220", with(sale({{11, "000001"}}), "00"));
+  reply(observer, "0230", with(sale({{11, "000001"}}), "00"));
+  const base::Bytes whole = framed("0220", sale({{37, "632700004711"}, {41, ""}, {42, ""}}));
+  const base::Bytes cut = whole.substr(2, whole.size() - 2 - 2);
+  observer.on_bytes(1, Direction::from_terminal, iso8583::frame(test::dialect().framing, "", cut), at(0s));
+  CHECK(take_draft(observer));
+  const auto shape = take_shape(observer);
+  REQUIRE(shape);
+  CHECK(shape->at("mti") == "0220");
+  CHECK(shape->at("field_11") == "004711");
+  CHECK(shape->at("field_37") == "632700004711");
+  CHECK(shape->at("field_4") == "000000001250");
+  CHECK_FALSE(shape->contains("field_2"));
+  CHECK(shape->at("reason").find("field 49") != std::string::npos);
   CHECK(observer.counts().unreadable == 1);
 }
