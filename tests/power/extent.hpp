@@ -13,12 +13,15 @@ struct Extent {
   std::size_t second_cuts;  // while the first one is recovered from
   int fault_rounds;         // of the stories in which calls fail
   bool every_fault;         // at each call every fault that it may have, else one of them in turn
+  // Of the stream's suites:
+  bool every_moment;  // is one for a cut after a fault, else some
+  std::size_t lies;   // cuts after each sync that is a lie
 };
 
 inline Extent extent_wanted() {
   const char* wanted = std::getenv("TILLSTREAM_POWER");
-  if (wanted != nullptr && std::string_view(wanted) == "long") return {3, 4, 4, 6, 2, true};
-  return {1, 2, 2, 1, 1, false};
+  if (wanted != nullptr && std::string_view(wanted) == "long") return {3, 4, 4, 6, 2, true, true, 24};
+  return {1, 2, 2, 1, 1, false, false, 6};
 }
 
 }  // namespace power

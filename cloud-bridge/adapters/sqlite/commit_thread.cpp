@@ -33,7 +33,7 @@ CommitThread::~CommitThread() {
 }
 
 FileResult<void> CommitThread::open_first() {
-  auto file = StreamFile::open(settings_.path, settings_.limits, lock_);
+  auto file = StreamFile::open(settings_.path, settings_.limits);
   if (!file) {
     note_failure(file.error().text);
     return base::fail(file.error());
@@ -131,7 +131,7 @@ std::optional<CommitThread::Clock::time_point> CommitThread::wakeup_at() const {
 
 void CommitThread::open_file() {
   if (!file_) {
-    auto file = StreamFile::open(settings_.path, settings_.limits, lock_);
+    auto file = StreamFile::open(settings_.path, settings_.limits);
     if (!file) return lose(file.error());
     file_ = std::move(*file);
   }

@@ -26,6 +26,7 @@
 #include <variant>
 #include <vector>
 
+#include "cloud-bridge/adapters/sqlite/lock_file.hpp"
 #include "cloud-bridge/adapters/sqlite/stream_file.hpp"
 #include "cloud-bridge/stream/stream.hpp"
 

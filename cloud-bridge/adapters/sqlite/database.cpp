@@ -2,7 +2,14 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+
 namespace sqlite {
+namespace {
+
+constexpr sqlite3_int64 kRewriteBytes = 65'536;
+
+}  // namespace
 
 std::string_view Statement::text(int column) {
   // SQLite asks for the value first and its length afterwards.
@@ -32,6 +39,24 @@ bool Database::has_moved() {
     return false;
   }
   return !there || wal.st_ino != *wal_inode_;
+}
+
+SqliteResult<void> Database::rewrite_log() {
+  sqlite3_file* log = nullptr;
+  int code = sqlite3_file_control(handle(), "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&log));
+  sqlite3_int64 size = 0;
+  if (code == SQLITE_OK) code = log->pMethods->xFileSize(log, &size);
+  std::string bytes;
+  for (sqlite3_int64 at = 0; code == SQLITE_OK && at < size; at += static_cast<sqlite3_int64>(bytes.size())) {
+    bytes.resize(static_cast<std::size_t>(std::min(size - at, kRewriteBytes)));
+    const int count = static_cast<int>(bytes.size());
+    code = log->pMethods->xRead(log, bytes.data(), count, at);
+    if (code == SQLITE_OK) code = log->pMethods->xWrite(log, bytes.data(), count, at);
+  }
+  if (code == SQLITE_OK) code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+  if (code != SQLITE_OK)
+    return base::fail(SqliteError{code, std::string("writing the log again: ") + sqlite3_errstr(code)});
+  return {};
 }
 
 SqliteResult<void> Database::execute(const char* sql) {

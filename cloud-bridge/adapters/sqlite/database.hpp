@@ -74,6 +74,10 @@ class Database {
   // Whether the file or its WAL is not any more what stands under its name: removed, renamed or replaced by somebody
   // while it was open. What is committed then nobody finds again.
   [[nodiscard]] bool has_moved();
+  // Writes the log's bytes over themselves and syncs them, through SQLite's own descriptor: what a failed sync has left
+  // in the page cache alone is on the disk then. Only in a write transaction, where nobody else changes the log;
+  // readers find the bytes that they knew.
+  [[nodiscard]] SqliteResult<void> rewrite_log();
 
  private:
   std::optional<std::uint64_t> wal_inode_;  // once there is one

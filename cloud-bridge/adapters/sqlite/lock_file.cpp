@@ -9,12 +9,6 @@
 #include <utility>
 
 namespace sqlite {
-namespace {
-
-constexpr char kSuspect = 's';
-constexpr char kSound = '-';
-
-}  // namespace
 
 base::Result<LockFile, std::string> LockFile::acquire(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
@@ -28,29 +22,10 @@ base::Result<LockFile, std::string> LockFile::acquire(const std::string& path) {
   return LockFile(descriptor);
 }
 
-LockFile::LockFile(int descriptor) : descriptor_(descriptor) {
-  char mark = kSound;
-  if (::pread(descriptor_, &mark, 1, 0) == 1) {
-    suspect_ = mark == kSuspect;
-  } else {
-    // Takes the room for the mark now, while there is some.
-    [[maybe_unused]] const auto written = ::pwrite(descriptor_, &mark, 1, 0);
-  }
-}
-
-LockFile::LockFile(LockFile&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)), suspect_(other.suspect_) {}
+LockFile::LockFile(LockFile&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
 
 LockFile::~LockFile() {
   if (descriptor_ >= 0) ::close(descriptor_);
-}
-
-void LockFile::set_suspect(bool suspect) {
-  if (suspect == suspect_) return;
-  const char mark = suspect ? kSuspect : kSound;
-  // Where even this write fails, this process still knows.
-  [[maybe_unused]] const auto written = ::pwrite(descriptor_, &mark, 1, 0);
-  suspect_ = suspect;
 }
 
 }  // namespace sqlite

@@ -49,7 +49,6 @@ FileResult<void> create_file(const std::string& path) {
     return base::fail(StreamFileError{fault, "cannot create " + path + ": " + std::strerror(errno)});
   }
   ::close(descriptor);
-  if (!sync_folder(path)) return base::fail(StreamFileError{StreamFileFault::io, "cannot sync the folder of " + path});
   return {};
 }
 
@@ -73,15 +72,14 @@ StreamFileFault fault_of(int code) {
 
 }  // namespace
 
-FileResult<std::unique_ptr<StreamFile>> StreamFile::open(const std::string& path, const StreamFileLimits& limits,
-                                                         LockFile& lock) {
+FileResult<std::unique_ptr<StreamFile>> StreamFile::open(const std::string& path, const StreamFileLimits& limits) {
   if (auto created = create_file(path); !created) return base::fail(created.error());
   auto database = Database::open(path, SQLITE_OPEN_READWRITE);
   if (!database) {
     return base::fail(
         StreamFileError{fault_of(database.error().code), "cannot open " + path + ": " + database.error().text});
   }
-  std::unique_ptr<StreamFile> file(new StreamFile(std::move(*database), path, limits, lock));
+  std::unique_ptr<StreamFile> file(new StreamFile(std::move(*database), path, limits));
   for (const auto step : {&StreamFile::check_identity, &StreamFile::set_up, &StreamFile::settle_log,
                           &StreamFile::create_tables, &StreamFile::prepare_statements, &StreamFile::count}) {
     if (auto done = (file.get()->*step)(); !done) return base::fail(done.error());
@@ -90,8 +88,8 @@ FileResult<std::unique_ptr<StreamFile>> StreamFile::open(const std::string& path
   return file;
 }
 
-StreamFile::StreamFile(Database database, std::string path, const StreamFileLimits& limits, LockFile& lock)
-    : database_(std::move(database)), path_(std::move(path)), wal_path_(path_ + "-wal"), limits_(limits), lock_(lock) {}
+StreamFile::StreamFile(Database database, std::string path, const StreamFileLimits& limits)
+    : database_(std::move(database)), path_(std::move(path)), wal_path_(path_ + "-wal"), limits_(limits) {}
 
 // Before anything is written: a file that is not ours stays as it is.
 FileResult<void> StreamFile::check_identity() {
@@ -135,18 +133,18 @@ FileResult<void> StreamFile::set_up() {
 // Writes the version even where it stands already: the first commit of an opening proves that the disk takes one.
 FileResult<void> StreamFile::create_tables() { return check(database_.execute(kCreateTables)); }
 
+// After a failed sync the log's last frames may stand in the page cache alone, and no later sync takes them to the
+// disk; nor is it known here whether one has failed. A checkpoint would take them into the database page by page, and a
+// power cut in between leave some there and none in the log. So they are written over themselves first, in a write
+// transaction, which keeps every other hand off the log. Its name is synced, too: SQLite tries, and passes over an
+// error.
 FileResult<void> StreamFile::settle_log() {
-  const Checkpoint shrunk = checkpoint(SQLITE_CHECKPOINT_TRUNCATE, kShrinkWaitMs);
-  if (shrunk.code != SQLITE_OK && (shrunk.code & 0xff) != SQLITE_BUSY) return base::fail(failure());
-  const Checkpoint rest = checkpoint(SQLITE_CHECKPOINT_PASSIVE, 0);
-  if (rest.code != SQLITE_OK && (rest.code & 0xff) != SQLITE_BUSY) return base::fail(failure());
-  const bool settled = rest.code == SQLITE_OK && rest.copied == rest.frames;
-  if (!settled && lock_.suspect()) {
-    return base::fail(
-        StreamFileError{StreamFileFault::reader, "a sync has failed, and a reader that holds a snapshot of " + path_ +
-                                                     " keeps the log from being written out again: end that reader"});
-  }
-  if (settled) lock_.set_suspect(false);
+  if (auto begun = check(database_.execute("BEGIN IMMEDIATE")); !begun) return begun;
+  if (!sync_folder(path_))
+    return base::fail(StreamFileError{StreamFileFault::io, "cannot sync the folder of " + path_});
+  if (auto rewritten = check(database_.rewrite_log()); !rewritten) return rewritten;
+  if (auto ended = check(database_.execute("ROLLBACK")); !ended) return ended;
+  if (auto copied = checkpoint(SQLITE_CHECKPOINT_TRUNCATE, kShrinkWaitMs); !copied) return base::fail(copied.error());
   return {};
 }
 
@@ -314,8 +312,7 @@ FileResult<void> StreamFile::checkpoint_when_due() {
       static_cast<int>(std::min<std::uint64_t>(limits_.wal_bytes_max / kPageSize / 2, kCheckpointFrames));
   if (wal_frames_ < frames_max) next_checkpoint_ = frames_max;
   if (wal_frames_ < next_checkpoint_) return {};
-  const Checkpoint done = checkpoint(SQLITE_CHECKPOINT_PASSIVE, 0);
-  if (done.code != SQLITE_OK && (done.code & 0xff) != SQLITE_BUSY) return base::fail(failure());
+  if (auto copied = checkpoint(SQLITE_CHECKPOINT_PASSIVE, 0); !copied) return base::fail(copied.error());
   // Where a reader holds it up, trying at every commit would only cost syncs.
   next_checkpoint_ = wal_frames_ + frames_max;
   measure();
@@ -329,22 +326,24 @@ std::string_view StreamFile::blocked() const {
 }
 
 FileResult<void> StreamFile::shrink_log() {
-  const Checkpoint done = checkpoint(SQLITE_CHECKPOINT_TRUNCATE, kShrinkWaitMs);
-  if (done.code != SQLITE_OK && (done.code & 0xff) != SQLITE_BUSY) return base::fail(failure());
-  if (done.code == SQLITE_OK) wal_frames_ = 0;
+  const auto emptied = checkpoint(SQLITE_CHECKPOINT_TRUNCATE, kShrinkWaitMs);
+  if (!emptied) return base::fail(emptied.error());
+  if (*emptied) wal_frames_ = 0;
   measure();
   return {};
 }
 
-void StreamFile::finish() { checkpoint(SQLITE_CHECKPOINT_TRUNCATE, kShrinkWaitMs); }
+// What it does not manage the next opening does.
+void StreamFile::finish() { static_cast<void>(checkpoint(SQLITE_CHECKPOINT_TRUNCATE, kShrinkWaitMs)); }
 
-StreamFile::Checkpoint StreamFile::checkpoint(int mode, int wait_ms) {
+FileResult<bool> StreamFile::checkpoint(int mode, int wait_ms) {
   sqlite3_busy_timeout(database_.handle(), wait_ms);
-  Checkpoint outcome{SQLITE_OK, 0, 0};
-  outcome.code = sqlite3_wal_checkpoint_v2(database_.handle(), "main", mode, &outcome.frames, &outcome.copied);
-  if (outcome.code != SQLITE_OK && (outcome.code & 0xff) != SQLITE_BUSY) static_cast<void>(failure());
+  const int code = sqlite3_wal_checkpoint_v2(database_.handle(), "main", mode, nullptr, nullptr);
+  const SqliteError error = database_.error();
   sqlite3_busy_timeout(database_.handle(), kBusyMs);
-  return outcome;
+  if ((code & 0xff) == SQLITE_BUSY) return false;
+  if (code != SQLITE_OK) return base::fail(failure(error));
+  return true;
 }
 
 void StreamFile::measure() {
@@ -353,11 +352,8 @@ void StreamFile::measure() {
   usage_.wal_bytes = static_cast<std::uint64_t>(wal_frames_) * (kPageSize + kFrameHeader);
 }
 
-StreamFileError StreamFile::failure(const SqliteError& error) {
-  const StreamFileFault fault = fault_of(error.code);
-  // A sync may have failed, and Linux forgets that it did.
-  if ((error.code & 0xff) == SQLITE_IOERR) lock_.set_suspect(true);
-  return {fault, path_ + ": " + error.text + " (SQLite code " + std::to_string(error.code) + ")"};
+StreamFileError StreamFile::failure(const SqliteError& error) const {
+  return {fault_of(error.code), path_ + ": " + error.text + " (SQLite code " + std::to_string(error.code) + ")"};
 }
 
 template <class T>

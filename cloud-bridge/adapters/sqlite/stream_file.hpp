@@ -3,10 +3,9 @@
 //   refused ◀─open─ closed ──open──▶ open ──commit/read/checkpoint──▶ open ──any error──▶ broken: destroy, open anew
 //
 // Invariants:
-//   (1) When open() has returned, everything that this connection shows is on the disk: the write-ahead log was copied
-//   into the
-//       database and synced. Where a foreign reader prevents that, open() goes on only if no sync ever failed on this
-//       log (lock_file.hpp): else it fails with `reader`.
+//   (1) When open() has returned, everything that this connection shows is on the disk, whichever sync has failed
+//   before: the
+//       write-ahead log was written over itself and synced, and only then copied into the database.
 //   (2) A transaction that commit() returned is on the disk. After an error its outcome is unknown, and the object is
 //   broken. (3) No other connection of ours exists, and nothing here opens these files except through SQLite: closing
 //   any descriptor of
@@ -23,7 +22,6 @@
 #include <vector>
 
 #include "cloud-bridge/adapters/sqlite/database.hpp"
-#include "cloud-bridge/adapters/sqlite/lock_file.hpp"
 #include "cloud-bridge/stream/stream.hpp"
 
 namespace sqlite {
@@ -44,7 +42,6 @@ enum class StreamFileFault {
   io,        // The disk failed. Retry; nothing of the last transaction is certain.
   conflict,  // A second record of one (gateway, epoch, seq): our bug, or a foreign writer. Alarm; re-read progress.
   damaged,   // The file is corrupt, or a progress row unreadable. Alarm.
-  reader,    // See (1). Retry.
 };
 
 struct StreamFileError {
@@ -65,8 +62,8 @@ struct StreamFileUsage {
 
 class StreamFile {
  public:
-  static FileResult<std::unique_ptr<StreamFile>> open(const std::string& path, const StreamFileLimits& limits,
-                                                      LockFile& lock);
+  // Under the lock of lock_file.hpp.
+  static FileResult<std::unique_ptr<StreamFile>> open(const std::string& path, const StreamFileLimits& limits);
 
   StreamFile(const StreamFile&) = delete;
   StreamFile& operator=(const StreamFile&) = delete;
@@ -87,7 +84,7 @@ class StreamFile {
   [[nodiscard]] const StreamFileUsage& usage() const { return usage_; }
 
  private:
-  StreamFile(Database database, std::string path, const StreamFileLimits& limits, LockFile& lock);
+  StreamFile(Database database, std::string path, const StreamFileLimits& limits);
 
   FileResult<void> check_identity();
   FileResult<void> set_up();
@@ -103,16 +100,12 @@ class StreamFile {
   FileResult<void> store(const stream::GatewayRow& row);
   FileResult<void> run(Statement& statement);
 
-  struct Checkpoint {
-    int code;
-    int frames;
-    int copied;
-  };
-  Checkpoint checkpoint(int mode, int wait_ms);
+  // Copies the log back as far as readers let it. False: somebody is in the way.
+  FileResult<bool> checkpoint(int mode, int wait_ms);
   void measure();
 
-  StreamFileError failure(const SqliteError& error);
-  StreamFileError failure() { return failure(database_.error()); }
+  [[nodiscard]] StreamFileError failure(const SqliteError& error) const;
+  [[nodiscard]] StreamFileError failure() const { return failure(database_.error()); }
   template <class T>
   FileResult<void> check(const SqliteResult<T>& result);
 
@@ -122,7 +115,6 @@ class StreamFile {
   std::string path_;
   std::string wal_path_;
   StreamFileLimits limits_;
-  LockFile& lock_;
   Statement insert_event_;
   Statement store_progress_;
   Statement insert_dead_letter_;

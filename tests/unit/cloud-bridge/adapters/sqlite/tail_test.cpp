@@ -14,8 +14,7 @@ using namespace test;
 struct Rig {
   support::TempFolder folder;
   std::string path = folder.file("stream.db");
-  sqlite::LockFile lock = *sqlite::LockFile::acquire(path + ".lock");
-  std::unique_ptr<sqlite::StreamFile> file = std::move(*sqlite::StreamFile::open(path, {}, lock));
+  std::unique_ptr<sqlite::StreamFile> file = std::move(*sqlite::StreamFile::open(path, {}));
   std::string out;
 
   std::expected<void, std::string> tail(std::uint64_t from) {
