@@ -3,7 +3,8 @@
 
     size_row.py BUILD_FOLDER [--rounds N] [--seconds S] [--pending ROWS] [--json FILE]
 
-The binary as it is shipped (stripped), resident memory with an empty journal and with ROWS events that no broker has taken, and CPU time (user and
+The binary as it is shipped (stripped), resident memory with an empty journal and with ROWS events that no broker has taken (what a row takes: ROWS
+beside 20,000, with which SQLite's cache and the window of the handoff are full, too), and CPU time (user and
 system, all threads) for 1,000 events by the framed door and by HTTP, each commit included: without a broker, and with a broker and a bridge that take
 them at once (broker and bridge not counted).
 """
@@ -19,6 +20,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 DOORS = {"framed": ("framed", 64, 16), "HTTP keep-alive": ("http", 64, 1)}
+FEW = 20_000
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -65,18 +67,27 @@ def skeleton_kib(build, folder):
 
 
 def memory(build, folder, pending):
-    """KiB with an empty journal and with `pending` rows, and bytes of a record."""
+    """KiB with an empty journal, with FEW and with `pending` rows, and bytes of a record."""
     import rig as r
+
+    def filled(rows):
+        done = json.loads(subprocess.run([build / "bin" / "fill_journal", gateway.state_dir, gateway.gateway_id, str(rows)],
+                                         check=True, capture_output=True, text=True).stdout)
+        with running(gateway, lambda: gateway.ready() and gateway.status()["pending_events"] >= rows):
+            kib = gateway.rss_kib()
+            gateway.terminate()
+        return kib, done["record_bytes"]
 
     gateway = r.Gateway(folder, r.free_port(), overrides={"journal": {"quota": "4GiB"}})
     with running(gateway, gateway.ready):
         empty = gateway.rss_kib()
-        load(build, "framed", gateway, 1, 1)
+        for number in range(4):
+            gateway.submit(r.sale("T1", f"size-{number}", merchant_city="Vienna", card_number="4111111111111111", entry_mode="contactless",
+                                  auth_code="123456", rrn="632700000001", till_id="till-03", operator_id="0042"))
         gateway.terminate()
-    filled = json.loads(subprocess.run([build / "bin" / "fill_journal", gateway.state_dir, gateway.gateway_id, str(pending)],
-                                       check=True, capture_output=True, text=True).stdout)
-    with running(gateway, lambda: gateway.ready() and gateway.status()["pending_events"] >= pending):
-        return {"empty": empty, "full": gateway.rss_kib(), "record_bytes": filled["record_bytes"]}
+    few, _ = filled(FEW)
+    full, record = filled(pending)
+    return {"empty": empty, "few": few, "full": full, "record_bytes": record}
 
 
 def cpu(build, folder, door, seconds, number, forwards):
@@ -123,11 +134,11 @@ def main():
                     run[f"{door}{', forwarded' if forwards else ''}"] = cpu(build, pathlib.Path(name), door, options.seconds, number, forwards)
         runs.append(run)
     binary = runs[0]["binary"]
-    memories = {which: spread([run[f"{which}_kib"] / 1024 for run in runs]) for which in ("skeleton", "empty", "full")}
-    a_row = spread([(run["full_kib"] - run["empty_kib"]) * 1024 / options.pending for run in runs])
+    memories = {which: spread([run[f"{which}_kib"] / 1024 for run in runs]) for which in ("skeleton", "empty", "few", "full")}
+    a_row = spread([(run["full_kib"] - run["few_kib"]) * 1024 / (options.pending - FEW) for run in runs])
     cpus = {name: spread([run[name] for run in runs]) for name in runs[0] if name.startswith(tuple(DOORS))}
     print(f"size  stripped binary       {binary['tillstream-gateway'] / 1024:7.0f} KiB   skeleton {binary['skeleton'] / 1024:.0f} KiB")
-    for which, words in {"skeleton": "skeleton", "empty": "empty journal", "full": f"{options.pending} pending"}.items():
+    for which, words in {"skeleton": "skeleton", "empty": "empty journal", "few": f"{FEW} pending", "full": f"{options.pending} pending"}.items():
         one = memories[which]
         more = f"   {a_row['median']:.1f} bytes a row ({a_row['least']:.1f} … {a_row['most']:.1f})" if which == "full" else ""
         print(f"size  resident, {words:17} {one['median']:6.1f} MiB ({one['least']:.1f} … {one['most']:.1f}){more}")

@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
   const auto rows = static_cast<std::uint64_t>(std::atoll(argv[3]));
   const auto folder = sqlite::StateFolder::open(argv[1]);
   ASSERT(folder);
-  support::SeededRandom random{1};
+  support::SeededRandom random{rows};  // other keys at each filling
   const sqlite::JournalNeeds needs{platform::hasher(), random,
                                    [](const journal::Loss&) { return base::Bytes("notice"); }};
   sqlite::JournalSettings settings;

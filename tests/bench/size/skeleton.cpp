@@ -13,13 +13,13 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include <toml++/toml.h>
 #include <boost/asio.hpp>
 #include <boost/beast.hpp>
 #include <boost/json.hpp>
 #include <cstdio>
 #include <string>
 #include <thread>
-#include <toml++/toml.h>
 
 #include "proto/base/assert.hpp"
 #include "proto/wire/event.pb.h"
