@@ -24,6 +24,8 @@ namespace {
 constexpr std::chrono::seconds kProgressInterval{1};
 // Times that wait to be written; when there are more, the last one covers for those that follow.
 constexpr std::size_t kPendingTimesMax = 256;
+// Go into the index together at opening.
+constexpr std::size_t kKeysAtATime = 64;
 // A row's share of its page beside the record: number, key hash, CRC, cell header and pointer.
 constexpr std::uint64_t kRowOverheadBytes = 48;
 // A sum that is new, with its share of a page that splits.
@@ -181,6 +183,17 @@ base::Result<void, OpenError> SqliteJournal::load_rows() {
   const auto damaged = [](std::string what) { return base::fail(OpenError{OpenFault::damaged, std::move(what)}); };
   oldest_ = base_.row.next();
   next_ = oldest_;
+  Statement last(database_, "SELECT row FROM rows ORDER BY row DESC LIMIT 1");
+  // Only a guess: whether the rows between are there is seen below.
+  if (last.step() == SQLITE_ROW && last.number(0) >= oldest_.value()) {
+    index_.reserve(last.number(0) - oldest_.value() + 1);
+  }
+  std::vector<journal::DuplicateIndex::Key> keys;
+  keys.reserve(kKeysAtATime);
+  const auto index_all = [&] {
+    index_.insert(keys);
+    keys.clear();
+  };
   Statement scan(database_, "SELECT row, key_hash, crc, record FROM rows ORDER BY row");
   int status = scan.step();
   for (; status == SQLITE_ROW; status = scan.step()) {
@@ -189,10 +202,12 @@ base::Result<void, OpenError> SqliteJournal::load_rows() {
     if (journal::row_crc(row.value(), scan.number(1), scan.bytes(3)) != scan.number(2)) {
       return damaged(crc_differs(row));
     }
-    if (index_.size() == index_.rows_max()) break;
-    index_.insert(scan.number(1), row);
+    if (index_.size() + keys.size() == index_.rows_max()) break;
+    keys.push_back({scan.number(1), row});
+    if (keys.size() == kKeysAtATime) index_all();
     ++next_;
   }
+  index_all();
   if (status == SQLITE_ROW) {
     return base::fail(OpenError{OpenFault::storage, "more rows than the duplicate index may hold"});
   }

@@ -63,3 +63,25 @@ TEST_CASE("duplicate index: holds as many rows as it promises") {
   CHECK(index.size() == index.rows_max());
   for (std::uint64_t row = 1; row <= 3000; ++row) CHECK(contains(index.find(row * 31, Row(0)), Row(row)));
 }
+
+TEST_CASE("duplicate index: takes at most 11.5 bytes a row, however many there are") {
+  DuplicateIndex index;
+  for (std::uint64_t row = 1; row <= 100'000; ++row) {
+    index.insert(row * 31, Row(row));
+    if (row >= 1024) REQUIRE(index.bytes() * 2 <= row * 23);
+  }
+}
+
+TEST_CASE("duplicate index: with room reserved it does not grow, and finds what it had before") {
+  DuplicateIndex index;
+  for (std::uint64_t row = 1; row <= 500; ++row) index.insert(row * 31, Row(row));
+  index.reserve(100'000);
+  const std::size_t bytes = index.bytes();
+  CHECK(bytes <= 100'000 * 10);
+  std::vector<DuplicateIndex::Key> keys;
+  for (std::uint64_t row = 501; row <= 100'000; ++row) keys.push_back({row * 31, Row(row)});
+  index.insert(keys);
+  CHECK(index.bytes() == bytes);
+  CHECK(index.size() == 100'000);
+  for (std::uint64_t row = 1; row <= 100'000; ++row) REQUIRE(contains(index.find(row * 31, Row(0)), Row(row)));
+}
