@@ -121,7 +121,6 @@ class Ingest {
   // Nothing waits, is on its way, or is to be answered.
   [[nodiscard]] bool idle() const;
   [[nodiscard]] std::size_t waiting_events() const { return line_.events() + again_.size() + group_.size(); }
-  [[nodiscard]] std::size_t waiting_bytes() const { return line_.bytes(); }
   [[nodiscard]] const IngestCounts& counts() const { return counts_; }
   // Also makes the gateway's own notices, so that all event ids come from one clock.
   [[nodiscard]] Recorder& recorder() { return recorder_; }

@@ -244,7 +244,7 @@ bool Catalog::take(const Entry& entry) {
     case Kind::tally:
       return take_tally(entry);
   }
-  return false;
+  return true;
 }
 
 bool Catalog::take_tally(const Entry& entry) {

@@ -68,7 +68,8 @@ struct Catalog {
   // The last run whose rows the tallies count; empty: none.
   handoff::Run tallied;
 
-  // Takes one entry, in ascending order of (kind, at). False: it is not what its kind has. Times are not kept.
+  // Takes one entry, in ascending order of (kind, at). False: it is not what its kind has. Times are not kept,
+  // nor what only a newer program knows.
   [[nodiscard]] bool take(const Entry& entry);
   // Every part that a journal must have is there, and they agree with each other.
   [[nodiscard]] bool whole() const;

@@ -9,7 +9,7 @@ namespace {
 // Eight tables: eight bytes a step ("slicing-by-8"), 1.5 GB/s where one byte a step gives 0.4.
 using Tables = std::array<std::array<std::uint32_t, 256>, 8>;
 
-constexpr Tables make_tables() {
+consteval Tables make_tables() {
   constexpr std::uint32_t kPolynomialReversed = 0x82F63B78U;
   Tables tables{};
   for (std::uint32_t i = 0; i < 256; ++i) {

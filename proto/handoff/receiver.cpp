@@ -44,7 +44,7 @@ void Receiver::on_up(v1::Up up, base::Now now) {
     case v1::Up::kHeartbeat:
       return on_heartbeat(std::move(*up.mutable_heartbeat()));
     case v1::Up::MESSAGE_NOT_SET:
-      return refuse(RefusalReason::malformed);
+      break;
   }
   refuse(RefusalReason::malformed);
 }

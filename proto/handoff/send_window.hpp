@@ -24,7 +24,6 @@ class SendWindow {
   // The same row, with the digests that are now known to count.
   void confirm_before(const Mark& before) { before_ = before; }
 
-  [[nodiscard]] const Mark& before() const { return before_; }
   [[nodiscard]] Row last() const { return before_.row + rows_.size(); }
   [[nodiscard]] std::uint64_t size() const { return rows_.size(); }
   [[nodiscard]] std::uint64_t bytes() const { return bytes_through(last()) - bytes_before_; }

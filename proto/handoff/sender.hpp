@@ -192,7 +192,6 @@ class Sender {
   [[nodiscard]] SenderState state() const { return state_; }
   [[nodiscard]] Held held() const { return held_; }
   [[nodiscard]] const EpochStart& epoch() const { return epoch_; }
-  [[nodiscard]] Run run() const { return opening_; }      // of the next append
   [[nodiscard]] Row acked() const { return acked_.row; }  // everything up to it is in the stream
   [[nodiscard]] Row sent() const { return sent_; }
   [[nodiscard]] Row next() const { return next_; }  // of the next append

@@ -272,7 +272,8 @@ journal::Catalog read_catalog(const Database& database, bool* sound) {
   int status = all.step();
   for (; status == SQLITE_ROW; status = all.step()) {
     const journal::Entry entry{static_cast<journal::Kind>(all.integer(0)), all.number(1), all.text(3)};
-    const bool good = all.number(2) == journal::entry_crc(entry) && catalog.take(entry);
+    const bool is_kind = all.integer(0) == static_cast<int>(entry.kind);
+    const bool good = is_kind && all.number(2) == journal::entry_crc(entry) && catalog.take(entry);
     *sound = *sound && good;
   }
   *sound = *sound && status == SQLITE_DONE && catalog.whole();

@@ -132,6 +132,28 @@ TEST_CASE("tallies: a file of an older program, which has none, opens as it is, 
   CHECK(counted(fixture, "T2") == 1);
 }
 
+TEST_CASE("journal: what a newer program keeps in the catalog is passed over, and stays") {
+  SqliteFixture fixture;
+  append_rows(fixture.journal(), 1, 10);
+  fixture.close();
+  const journal::Entry newer{static_cast<journal::Kind>(200), 7, "of a newer program"};
+  {
+    sqlite::Database database;
+    REQUIRE(database.open(fixture.file().string(), SQLITE_OPEN_READWRITE, "") == SQLITE_OK);
+    sqlite::Statement put(database, sqlite::kPutEntrySql);
+    REQUIRE(sqlite::put_entry(put, newer) == SQLITE_OK);
+  }
+  fixture.reopen();
+  CHECK_FALSE(fixture.journal().salvaged());
+  append_rows(fixture.journal(), 11, 12);
+  fixture.close();
+  sqlite::Database database;
+  REQUIRE(database.open(fixture.file().string(), SQLITE_OPEN_READWRITE, "") == SQLITE_OK);
+  sqlite::Statement kept(database, "SELECT value FROM catalog WHERE kind = 200 AND at = 7");
+  REQUIRE(kept.step() == SQLITE_ROW);
+  CHECK(kept.text(0) == newer.value);
+}
+
 TEST_CASE("tallies: rows that an older program has appended make every sum unknown") {
   SqliteFixture fixture;
   append_tallied(fixture, 1, "T1");

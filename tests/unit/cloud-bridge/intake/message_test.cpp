@@ -68,6 +68,15 @@ TEST_CASE("intake: garbage, every truncation, an unknown kind and an oversized m
   unknown.set_gateway_id("shop-1");
   CHECK(refusal(gateway.up_topic(), unknown.SerializeAsString()) == intake::Refusal::unknown_message);
   const std::string whole = gateway.batch(1, 2);
+  tillstream::v1::Up batch;
+  REQUIRE(batch.ParseFromString(whole));
+  auto bent = batch;
+  bent.mutable_batch()->set_epoch("x");
+  CHECK(refusal(gateway.up_topic(), bent.SerializeAsString()) == intake::Refusal::malformed);
+  bent = batch;
+  bent.mutable_batch()->clear_records();
+  bent.mutable_batch()->set_zstd_records("no frame");
+  CHECK(refusal(gateway.up_topic(), bent.SerializeAsString()) == intake::Refusal::undecodable);
   for (std::size_t length = 0; length < whole.size(); ++length) {
     CAPTURE(length);
     CHECK(std::holds_alternative<intake::Refused>(read(gateway.up_topic(), whole.substr(0, length))));

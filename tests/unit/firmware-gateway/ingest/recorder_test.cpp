@@ -128,6 +128,18 @@ TEST_CASE("record: everything that was submitted is in it, with what is derived"
   CHECK(event.business_key().size() == 52);
 }
 
+TEST_CASE("record: while keys are rotated both tokens are in it, each with its key's name") {
+  redact::GuardSettings door = ingest_test::guard_settings();
+  door.token_keys.previous = token_key("old-key", 'o');
+  Intake intake(ingest_test::default_settings(), std::move(door));
+  REQUIRE(terminal::status_of(intake.answer(sale({{"card_number", "\"4111111111111111\""}}))) == 201);
+  const auto event = intake.last();
+  CHECK(event.card_token_key() == "test-key");
+  CHECK(event.card_token_previous_key() == "old-key");
+  CHECK(event.card_token_previous().size() == 26);
+  CHECK(event.card_token_previous() != event.card_token());
+}
+
 TEST_CASE("record: the configuration fills in what the terminal leaves out, and nothing else") {
   auto settings = ingest_test::default_settings();
   settings.terminals.defaults = {.currency = "CHF",

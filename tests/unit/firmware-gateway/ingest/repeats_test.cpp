@@ -31,6 +31,22 @@ TEST_CASE("ingest: a repeat is answered 200 with the first one's id and seq, and
   CHECK(intake.journal.rows.size() == 1);
 }
 
+TEST_CASE("ingest: of nexo one message is another till's though both count alike") {
+  tillstream::v1::Event event;
+  event.set_source("nexo");
+  event.set_terminal_id("T1");
+  event.set_terminal_ref("42");
+  event.set_till_id("1");
+  (*event.mutable_attributes())["message_ref"] = "77";
+  const std::string key = ingest::duplicate_key(event);
+  event.set_till_id("2");
+  CHECK(ingest::duplicate_key(event) != key);
+  event.set_till_id("1");
+  CHECK(ingest::duplicate_key(event) == key);
+  (*event.mutable_attributes())["message_ref"] = "78";
+  CHECK(ingest::duplicate_key(event) != key);
+}
+
 TEST_CASE("ingest: the same reference with other content is a conflict, whichever compared field differs") {
   for (const auto& [field, value] : std::vector<std::pair<std::string, std::string>>{{"type", "\"refund\""},
                                                                                      {"amount_minor", "1251"},

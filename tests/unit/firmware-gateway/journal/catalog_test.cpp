@@ -46,8 +46,23 @@ TEST_CASE("catalog: entries give back what went in") {
   CHECK(read.tallies.find("T1\nEUR")->numbers->at(1) == -1250);
   CHECK(!read.tallies.find("T2\nEUR"));
   CHECK(read.tallied == catalog.tallied);
+  CHECK(read.take({static_cast<journal::Kind>(200), 7, "of a newer program"}));
+  CHECK(read.whole());
   const base::UtcTime time(std::chrono::milliseconds(-5));
+  for (const auto kind : {journal::Kind::committed, journal::Kind::sent}) {
+    Entry entry = journal::time_entry(kind, Row(3), time);
+    CHECK(read.take(entry));
+    entry.value.pop_back();
+    CHECK_FALSE(read.take(entry));
+  }
   CHECK(journal::time_of(journal::time_entry(journal::Kind::sent, Row(3), time)) == time);
+}
+
+TEST_CASE("journal: each error has its word") {
+  CHECK(to_string(journal::Error::full) == "full");
+  CHECK(to_string(journal::Error::disk_full) == "disk full");
+  CHECK(to_string(journal::Error::broken) == "broken");
+  CHECK(to_string(journal::Error::damaged) == "damaged");
 }
 
 TEST_CASE("catalog: values of another length are refused, whatever their kind") {

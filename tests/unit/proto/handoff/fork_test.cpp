@@ -175,6 +175,28 @@ TEST_CASE(
   CHECK_FALSE(batches[1].possible_repeat());  // appended after the answer: it cannot have been published
 }
 
+TEST_CASE(
+    "fork: rows under the name of an opening that has none here came from a copy of the running box: a new run "
+    "[H-44]") {
+  GatewayBench gateway;
+  gateway.append(3);
+  gateway.reset();
+  gateway.connect();
+  handoff::Progress stored = foreign(gateway, gateway.progress(3));
+  const base::Bytes opening = gateway.last_hello().run();
+  handoff::Run run;
+  std::copy(opening.begin(), opening.end(), run.bytes.begin());
+  stored.set_run({run, 2, base::Digest{}});
+  gateway.hear(gateway.answer(stored));
+  REQUIRE(gateway.stored.size() == 1);
+  CHECK(gateway.stored[0].start.first_row == Row(4));
+  CHECK(gateway.stored[0].start.lost.has_value());
+  REQUIRE(gateway.stored[0].run);
+  CHECK(gateway.stored[0].run->run != run);
+  CHECK(gateway.last_hello().run() == gateway.stored[0].run->run.view());
+  CHECK(alarmed(gateway, AlarmKind::image_restored));
+}
+
 TEST_CASE("fork: another digest at the count is doubtful, too [H-44]") {
   GatewayBench gateway;
   gateway.append(5);

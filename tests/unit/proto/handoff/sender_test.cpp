@@ -520,6 +520,22 @@ TEST_CASE("sender: a journal that broke and was opened anew starts over from wha
   CHECK(gateway.sent_seqs() == "2+1");
 }
 
+TEST_CASE("sender: what a journal that broke was about to be asked is not asked of the next one") {
+  GatewayBench gateway;
+  gateway.append(3);
+  gateway.connect();
+  handoff::Progress stored = gateway.progress(2);
+  stored.place = {gateway.random.id<handoff::Epoch>(), Seq(40), base::Digest{}};
+  gateway.sender->on_ack(gateway.answer(stored), gateway.now);
+  gateway.sender->on_closed(gateway.now);
+  gateway.settle();
+  CHECK(gateway.stored.empty());
+  gateway.sender->on_opened(gateway.journal.open(gateway.random), gateway.now);
+  gateway.settle();
+  gateway.hear(gateway.answer(stored));
+  CHECK(gateway.stored.size() == 1);
+}
+
 TEST_CASE("sender: memory holds at most the window, whatever the backlog") {
   GatewayBench gateway({.window_events = 8, .batch_events = 4});
   gateway.append(200);
