@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import os
 import random
 import socket
 import subprocess
@@ -17,16 +18,18 @@ PAUSE_SECONDS = 0.02
 
 
 def free_port() -> int:
-    """Below the range from which the kernel takes ports for outgoing connections: it stays free while a process restarts."""
+    """Below the range from which the kernel takes ports for outgoing connections: it stays free while a process restarts. Suites that run at the same time
+    and restart processes take their ports from ranges of their own (TILLSTREAM_PORTS), so that none takes what another has just let go of."""
+    first, last = (int(port) for port in os.environ.get("TILLSTREAM_PORTS", "12000-29999").split("-"))
     for _ in range(1000):
-        port = random.randint(12000, 32000)
+        port = random.randint(first, last)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
                 return port
             except OSError:
                 continue
-    raise OSError("no free port on 127.0.0.1 between 12000 and 32000: end what holds them (ss -ltn)")
+    raise OSError(f"no free port on 127.0.0.1 between {first} and {last}: end what holds them (ss -ltn)")
 
 
 def accepts(port: int) -> bool:
