@@ -200,6 +200,8 @@ TEST_CASE(
     };
     REQUIRE(append(40));
     answered = records.size();
+    // With a new log: pages that it has not are in the database alone.
+    REQUIRE(!gateway.open());
     disk.fail_next(DiskCall::sync, DiskFault::input_output);
     REQUIRE(!append(300));
     disk.kill([&] { gateway.close(); });
