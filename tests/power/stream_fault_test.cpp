@@ -84,6 +84,32 @@ TEST_CASE("faults: whichever call fails, the stream goes on, and what it committ
              cuts);
 }
 
+TEST_CASE("faults: the log's name is on the disk with the first commit, though SQLite passes over its own sync of it") {
+  std::vector<DiskCall> calls;
+  {
+    const support::TempFolder folder;
+    RecordedDisk disk(folder.path());
+    REQUIRE(!Bridge(folder.path()).open());
+    calls = disk.calls();
+  }
+  for (std::size_t call = 0; call < calls.size(); ++call) {
+    if (calls[call] != DiskCall::open && calls[call] != DiskCall::sync_folder) continue;
+    CAPTURE(call);
+    const support::TempFolder folder;
+    DiskState state;
+    StreamBooks books;
+    {
+      RecordedDisk disk(folder.path());
+      disk.fail(call, DiskFault::input_output);
+      Bridge bridge(folder.path());
+      if (bridge.open()) REQUIRE(!bridge.open());
+      REQUIRE(bridge.file().commit(next_transaction(books, 2, 2)).has_value());
+      for (const auto& operation : disk.operations()) state.apply(operation);
+    }
+    check_after(state.cut({}), {std::make_shared<StreamBooks>(books)});
+  }
+}
+
 TEST_CASE(
     "faults: what a failed sync left in memory alone is on the disk as a whole or not at all, and when it is shown") {
   bool with_reader = false;
@@ -101,7 +127,7 @@ TEST_CASE(
     REQUIRE(!bridge.open());
     REQUIRE(bridge.file().commit(next_transaction(books, 2, 20)).has_value());
     possible.push_back(std::make_shared<StreamBooks>(books));
-    // With a new log: pages that it has not are in the database alone.
+    // With a log that has just begun: pages that it has not are in the database alone.
     bridge.file().finish();
     REQUIRE(!bridge.open());
     disk.fail_next(DiskCall::sync, DiskFault::input_output);
