@@ -195,11 +195,14 @@ def metric(port, name):
 
 
 class Relay:
-    """A TCP relay that can be a bad line: cut (closes and refuses), half_open (keeps what is there, moves nothing), slow."""
+    """A TCP relay that can be a bad line: cut (closes and refuses), half_open (keeps what is there, moves nothing), slow.
 
-    def __init__(self, target_port):
+    `hear` gets what clients have sent, before it goes on.
+    """
+
+    def __init__(self, target_port, hear=None):
         self.port, self.target_port = free_port(), target_port
-        self.mode, self.bytes_per_second = "pass", None
+        self.mode, self.bytes_per_second, self._hear = "pass", None, hear
         self._lock, self._pairs, self._stopping = threading.Lock(), [], threading.Event()
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -243,10 +246,10 @@ class Relay:
                 _close(client)
                 _close(server)
                 continue
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+            for source, sink, hear in ((client, server, self._hear), (server, client, None)):
+                threading.Thread(target=self._pump, args=(source, sink, hear), daemon=True).start()
 
-    def _pump(self, source, sink):
+    def _pump(self, source, sink, hear):
         try:
             while True:
                 ready, _, _ = select.select([source], [], [], 0.5)
@@ -261,6 +264,8 @@ class Relay:
                     break
                 if self.mode == "slow":
                     self._stopping.wait(len(data) / self.bytes_per_second)
+                if hear:
+                    hear(data)
                 sink.sendall(data)
         except (OSError, ValueError):
             pass
