@@ -10,6 +10,7 @@ floor is a program that appends the same number of bytes and syncs (fdatasync), 
 """
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -21,7 +22,8 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 SECTOR_BYTES = 512
-LONE, BACKLOG = 200, 51_200
+NUMBERS = itertools.count(1)
+LONE, BACKLOG = 500, 51_200
 
 
 def spread(values):
@@ -102,6 +104,13 @@ def load(build, door, port, connections, in_flight, seconds, number):
                    check=True, capture_output=True)
 
 
+def lone(gateway, count, after=lambda: None):
+    """One event after the other by HTTP."""
+    for _ in range(count):
+        assert gateway.submit(event(next(NUMBERS)))[0] == 201
+        after()
+
+
 def submitted(gateway):
     return gateway.metric("tillstream_gateway_events_submitted_total")
 
@@ -125,10 +134,8 @@ def on_mqtt(build, folder, number):
         for process in (rig.broker, rig.bridge, rig.gateway):
             rig.begin(process)
         drained(rig.gateway)
-        for one in range(LONE):
-            assert rig.gateway.submit(event(number * LONE + one))[0] == 201
-            drained(rig.gateway)
-        lone = {"bytes": heard.bytes["batch"] / LONE, "batches": heard.count["batch"], "events": LONE}
+        lone(rig.gateway, LONE, lambda: drained(rig.gateway))
+        alone = {"bytes": heard.bytes["batch"] / LONE, "batches": heard.count["batch"], "events": LONE}
         rig.relay.set("cut")
         heard.bytes["batch"] = heard.count["batch"] = 0
         before = submitted(rig.gateway)
@@ -140,7 +147,7 @@ def on_mqtt(build, folder, number):
         drained(rig.gateway)
         loaded = {"bytes": heard.bytes["batch"] / events, "batches": heard.count["batch"], "events": events}
         rig.gateway.terminate()
-        return {"lone": lone, "backlog": loaded, "record": record_bytes(rig.gateway)}
+        return {"lone": alone, "backlog": loaded, "record": record_bytes(rig.gateway)}
     finally:
         rig.close()
 
@@ -192,7 +199,7 @@ def on_disk(build, folder, seconds, number, record, loaded):
         stack.callback(rig.close)
         for process in (rig.broker, rig.bridge, rig.gateway) if loaded else (rig.gateway,):
             rig.begin(process)
-        load(build, "http", rig.gateway.http_port, 1, 1, 1, number)  # files and pages are there
+        load(build, "framed", rig.gateway.framed_port, 64, 16, 1, number)  # the log has its size: from now on it is written over
         begun = {"events": submitted(rig.gateway), "disk": disk.written(), "process": process_written(rig.gateway),
                  "commits": rig.gateway.metric("tillstream_gateway_append_seconds_count")}
         if loaded:
@@ -200,7 +207,7 @@ def on_disk(build, folder, seconds, number, record, loaded):
             drained(rig.gateway)
             r.wait_for("all rows trimmed", lambda: rig.gateway.metric("tillstream_gateway_journal_rows") == 0, 180)
         else:
-            load(build, "http", rig.gateway.http_port, 1, 1, seconds, number + 1)
+            lone(rig.gateway, LONE)
         events = submitted(rig.gateway) - begun["events"]
         group = events / (rig.gateway.metric("tillstream_gateway_append_seconds_count") - begun["commits"])
         result = {"events": events, "group": group, "disk": (disk.written() - begun["disk"]) / events,
