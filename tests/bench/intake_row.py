@@ -12,10 +12,11 @@ import json
 import os
 import pathlib
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
+
+from rows import spread
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Name: door, connections, events in flight on each.
@@ -53,10 +54,6 @@ def run_one(build, folder, contestant, seconds, number):
     load["floor"] = json.loads(subprocess.run([build / "bin" / "bare_commit", gateway.state_dir / "journal.db", str(max(1, round(load["group"]))), str(seconds)],
                                               check=True, capture_output=True, text=True).stdout)
     return load
-
-
-def spread(values):
-    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
 
 
 def main():

@@ -9,23 +9,18 @@ system, all threads) for 1,000 events by the framed door and by HTTP, each commi
 them at once (broker and bridge not counted).
 """
 import argparse
-import contextlib
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
 
+from rows import cpu_seconds, running, spread
+
 HERE = pathlib.Path(__file__).resolve().parent
 DOORS = {"framed": ("framed", 64, 16), "HTTP keep-alive": ("http", 64, 1)}
 FEW = 20_000
-TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
-
-
-def spread(values):
-    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
 
 
 def stripped_bytes(program, folder):
@@ -34,28 +29,11 @@ def stripped_bytes(program, folder):
     return copy.stat().st_size
 
 
-def cpu_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
-
-
 def load(build, door, gateway, seconds, number):
     name, connections, in_flight = DOORS[door]
     port = gateway.framed_port if name == "framed" else gateway.http_port
     return json.loads(subprocess.run([build / "bin" / "intake_load", name, str(port), str(connections), str(in_flight), str(seconds), str(number)],
                                      check=True, capture_output=True, text=True).stdout)
-
-
-@contextlib.contextmanager
-def running(process, ready):
-    import rig as r
-
-    try:
-        process.start()
-        r.wait_for(f"{process.name} to run", ready)
-        yield process
-    finally:
-        process.kill9()
 
 
 def skeleton_kib(build, folder):

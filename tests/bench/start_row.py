@@ -11,18 +11,15 @@ import http.client
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
+from rows import spread
+
 HERE = pathlib.Path(__file__).resolve().parent
 PAUSE_SECONDS = 0.002
-
-
-def spread(values):
-    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
 
 
 def filled_gateway(build, folder, pending):

@@ -1,8 +1,9 @@
 // The floor of durable intake: the rows of a gateway's journal, committed by SQLite alone, so many a transaction, into
 // a database beside it with the journal's own settings.
 //
-//   bare_commit JOURNAL GROUP SECONDS
+//   bare_commit JOURNAL GROUP SECONDS [PER_SECOND]
 //
+// PER_SECOND: so many transactions a second, at a steady pace; else one after the other.
 // The journal must be closed. One line of JSON: rows a second, a commit's microseconds, bytes handed to the disk a row.
 #include <fmt/format.h>
 #include <sqlite3.h>
@@ -15,6 +16,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "proto/base/assert.hpp"
@@ -75,14 +77,16 @@ std::uint64_t bytes_written() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  ASSERT(argc == 4);
+  ASSERT(argc == 4 || argc == 5);
   const std::filesystem::path journal = argv[1];
   const auto group = static_cast<std::size_t>(std::atoll(argv[2]));
   const std::chrono::duration<double> how_long(std::atof(argv[3]));
+  const std::chrono::duration<double> pause(argc == 5 ? 1.0 / std::atof(argv[4]) : 0.0);
   const std::vector<Row> rows = rows_of(journal);
   ASSERT(group > 0 && !rows.empty());
 
   const std::filesystem::path file = journal.parent_path() / "bare.db";
+  for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(file.string() + suffix);
   Sqlite bare(file);
   static constexpr const char* kTable =
       "CREATE TABLE rows (row INTEGER PRIMARY KEY, key_hash INTEGER NOT NULL, crc INTEGER NOT NULL,"
@@ -97,6 +101,7 @@ int main(int argc, char** argv) {
   const std::uint64_t written = bytes_written();
   const auto begun = Clock::now();
   while (Clock::now() - begun < how_long) {
+    std::this_thread::sleep_until(begun + static_cast<double>(commits.size()) * pause);
     const auto asked = Clock::now();
     bare.run("BEGIN IMMEDIATE");
     for (std::size_t i = 0; i < group; ++i) {

@@ -5,7 +5,6 @@
 // DOOR: framed, http, ndjson (a batch has IN_FLIGHT lines) or iso8583 (dialect iso87-ascii, two bytes of length). Port
 // on 127.0.0.1. RUN goes into the terminals' names, so that no two runs say the same. The first fifth is warm-up. One
 // line of JSON: answers a second, microseconds from the write to the answer.
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -24,6 +23,7 @@
 #include "firmware-gateway/terminal/iso8583/codec.hpp"
 #include "proto/base/assert.hpp"
 #include "proto/wire/framed.pb.h"
+#include "tests/bench/terminal_event.hpp"
 
 namespace {
 
@@ -31,10 +31,7 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using Clock = std::chrono::steady_clock;
 
-const std::tm& day() {
-  static const std::tm now = fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()));
-  return now;
-}
+using bench::day;
 
 // What a terminal says, and how many answers there are in what it hears; any answer but "stored, new" ends the run.
 class Door {
@@ -44,14 +41,6 @@ class Door {
   // Takes whole answers off the front.
   virtual std::size_t take_answers(std::string_view& in) = 0;
 };
-
-std::string json(std::string_view terminal, unsigned number) {
-  return fmt::format(
-      R"({{"type":"sale","terminal_id":"{}","terminal_ref":"{:08}","occurred_at":"{:%FT%TZ}","amount_minor":1250,)"
-      R"("currency":"EUR","outcome":"approved","card_number":"4111111111111111","entry_mode":"contactless",)"
-      R"("auth_code":"123456","rrn":"6327{:08}","till_id":"till-03","operator_id":"0042"}})",
-      terminal, number, day(), number);
-}
 
 class FramedDoor final : public Door {
  public:
@@ -111,7 +100,7 @@ class HttpDoor final : public Door {
  public:
   void append(std::string& out, std::string_view terminal, unsigned first, unsigned count) override {
     for (unsigned number = first; number < first + count; ++number) {
-      const std::string body = json(terminal, number);
+      const std::string body = bench::json_event(terminal, number);
       out += fmt::format(
           "POST /v1/events HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
           body.size(), body);
@@ -128,7 +117,7 @@ class NdjsonDoor final : public Door {
  public:
   void append(std::string& out, std::string_view terminal, unsigned first, unsigned count) override {
     std::string body;
-    for (unsigned number = first; number < first + count; ++number) body += json(terminal, number) + "\n";
+    for (unsigned number = first; number < first + count; ++number) body += bench::json_event(terminal, number) + "\n";
     out += fmt::format(
         "POST /v1/events/batch HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/x-ndjson\r\n"
         "Content-Length: {}\r\n\r\n{}",
