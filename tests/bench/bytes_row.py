@@ -15,10 +15,11 @@ import json
 import os
 import pathlib
 import sqlite3
-import statistics
 import subprocess
 import sys
 import tempfile
+
+from rows import spread
 
 HERE = pathlib.Path(__file__).resolve().parent
 SECTOR_BYTES = 512
@@ -26,10 +27,6 @@ NUMBERS = itertools.count(1)
 LONE, BACKLOG = 500, 51_200
 # The journal's, and twice as many events, each of which takes a page of the log: two checkpoints and what they write.
 CHECKPOINT_PAGES, LONE_ON_DISK = 1_000, 2_000
-
-
-def spread(values):
-    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
 
 
 class Publishes:

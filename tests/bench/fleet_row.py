@@ -11,19 +11,16 @@ import argparse
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
+
+from rows import spread
 
 HERE = pathlib.Path(__file__).resolve().parent
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 # Else the broker drops what a subscriber has not taken.
 BROKER = "max_queued_messages 0\nmax_queued_bytes 0\nmax_inflight_messages 0"
-
-
-def spread(values):
-    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
 
 
 def cpu_seconds(pid):

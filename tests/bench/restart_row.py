@@ -13,21 +13,18 @@ import http.client
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 
+from rows import spread
+
 HERE = pathlib.Path(__file__).resolve().parent
 WAITING, RUNS = 8, 3
 PREFIX = "bench"
 PAUSE_SECONDS = 0.005
-
-
-def spread(values):
-    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
 
 
 def progress(gateway_id):
