@@ -18,7 +18,7 @@ namespace bridge {
 class RowSchedule {
  public:
   static constexpr std::chrono::milliseconds interval_min{1'000};
-  static constexpr std::size_t rows_per_second = 2'000;
+  static constexpr std::size_t rows_per_second = 500;
 
   // There is news about this gateway.
   void note(progress::Gateway& gateway, std::size_t gateways, base::Instant now) {
