@@ -7,6 +7,7 @@ Each patch in patches/ says what it breaks and which suites should notice, in th
 sources under build/mutants; suites must pass there before anything is broken. A mutant that survives, or a patch that does not apply, fails the command.
 """
 import argparse
+import os
 import pathlib
 import re
 import shutil
@@ -50,15 +51,19 @@ def copy_tree():
         path.unlink()
 
 
-def build(targets):
-    return run("ninja", "-C", BUILD, *targets)
+def build(suites):
+    """A suite's program, or the programs that a suite of real processes starts."""
+    programs = {"tillstream-gateway", "tillstream-bridge", "tillstream-tap"}
+    targets = set().union(*(programs if suite.startswith("system_") else {suite} for suite in suites))
+    return run("ninja", "-C", BUILD, *sorted(targets))
 
 
 def verdict(suite):
     """What a suite says of the tree as it is built: None when it passes."""
     began = time.monotonic()
     try:
-        done = run("ctest", "--test-dir", BUILD, "-R", f"^{suite}$", "--output-on-failure", timeout=SUITE_SECONDS_MAX)
+        done = run("ctest", "--test-dir", BUILD, "-R", f"^{suite}$", "--output-on-failure", timeout=SUITE_SECONDS_MAX,
+                   env={**os.environ, "TILLSTREAM_KAFKA": str(ROOT / "build" / "kafka")})
     except subprocess.TimeoutExpired:
         return f"hangs for {SUITE_SECONDS_MAX} s"
     if done.returncode == 0 and "100% tests passed" in done.stdout:
