@@ -1,7 +1,11 @@
-// How much the suites of this folder do: what ctest waits for, or everything (TILLSTREAM_POWER=long).
+// How much the suites of this folder do: what ctest waits for, or everything (TILLSTREAM_POWER=long); and the journal's
+// with other stories (TILLSTREAM_POWER_SEED: the first one's), or with one call that fails (TILLSTREAM_POWER_CALL).
 #pragma once
 
+#include <cstdint>
 #include <cstdlib>
+#include <optional>
+#include <string>
 #include <string_view>
 
 namespace power {
@@ -17,6 +21,16 @@ struct Extent {
   bool every_moment;  // is one for a cut after a fault, else some
   std::size_t lies;   // cuts after each sync that is a lie
 };
+
+inline std::optional<std::uint64_t> number_wanted(const char* variable) {
+  const char* wanted = std::getenv(variable);
+  return wanted == nullptr ? std::nullopt : std::optional<std::uint64_t>(std::stoull(wanted));
+}
+
+inline std::uint64_t first_seed() { return number_wanted("TILLSTREAM_POWER_SEED").value_or(1); }
+
+// Then each of its faults is followed by cuts at every moment of some time, each torn in many ways.
+inline std::optional<std::size_t> only_call() { return number_wanted("TILLSTREAM_POWER_CALL"); }
 
 inline Extent extent_wanted() {
   const char* wanted = std::getenv("TILLSTREAM_POWER");

@@ -24,6 +24,8 @@ namespace {
 constexpr const char* kStateDir = "state";
 // A disk that fails for a while: so many calls.
 constexpr std::size_t kWhile = 3;
+// At each moment, when one call alone is looked at.
+constexpr std::size_t kTearsOfOne = 16;
 
 struct Story {
   std::vector<support::DiskOperation> operations;
@@ -58,14 +60,17 @@ TEST_CASE("faults: whichever call fails, the journal goes on, and what it answer
   std::map<DiskFault, std::size_t> injected;
   std::size_t cuts = 0;
   std::size_t noticed = 0;
-  for (std::uint64_t seed = 1; seed <= extent.stories; ++seed) {
+  const auto only = only_call();
+  for (std::uint64_t seed = first_seed(); seed < first_seed() + extent.stories; ++seed) {
     const std::vector<DiskCall> calls = told(seed, extent.fault_rounds, 0, DiskFault::none, 0).calls;
-    support::SeededRandom random(seed);
-    for (std::size_t call = 0; call < calls.size(); ++call) {
+    REQUIRE(only.value_or(0) < calls.size());
+    for (std::size_t call = only.value_or(0); call < (only ? *only + 1 : calls.size()); ++call) {
       const std::vector<DiskFault> possible = faults_of(calls[call]);
       for (std::size_t i = 0; i < possible.size(); ++i) {
-        if (!extent.every_fault && i != call % possible.size()) continue;
+        if (!only && !extent.every_fault && i != call % possible.size()) continue;
         const DiskFault fault = possible[i];
+        // Of its own, so that one call alone meets the same.
+        support::SeededRandom random(seed << 32U | call << 8U | i);
         const std::size_t count = random.one_in(4) ? kWhile : 1;
         CAPTURE(seed);
         CAPTURE(call);
@@ -81,12 +86,14 @@ TEST_CASE("faults: whichever call fails, the journal goes on, and what it answer
         DiskState state;
         for (std::size_t position = 0; position <= last; ++position) {
           const bool now = position == *story.failed_at + 1 || position == later || position == last;
-          if (now) {
+          if (now || (only && position > *story.failed_at && position < later)) {
             CAPTURE(position);
             const auto& books = books_at(story.moments, position);
+            const std::size_t tears = only ? kTearsOfOne : 1;
             check_after(state.cut({}), books, random.next());
-            check_after(state.cut({Survival::Unsynced::torn, random.next()}), books, random.next());
-            cuts += 2;
+            for (std::size_t tear = 0; tear < tears; ++tear)
+              check_after(state.cut({Survival::Unsynced::torn, random.next()}), books, random.next());
+            cuts += 1 + tears;
           }
           if (position < last) state.apply(story.operations[position]);
         }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <optional>
 
 namespace sqlite {
@@ -177,7 +178,7 @@ class Log {
       if (!load(frame)) return;
       const Round found = round();
       if (found == Round::none && !zeros) zeros = frame;
-      if (found == Round::unknown && !unknown) unknown = frame;
+      if (found == Round::unknown && !unknown && !is_half_written(frame)) unknown = frame;
       if (found == Round::earlier && zeros)
         return found_damage(*zeros, "zeros where an earlier round had been written");
       if (found == Round::current && unknown)
@@ -201,6 +202,15 @@ class Log {
     // Where a sector ends between them, the salts may be new, and the rest what stood there before.
     const bool torn_apart = (offset_of(frame) + 8) % kSectorBytes == 0;
     return !torn_apart || sum_of_frame(told) == sum_at(frame_, 16);
+  }
+
+  // Up to somewhere in the second salt: a short write. A frame that goes on from what is sound, and is whole but for
+  // that salt, was on the disk before; unless a sector ends there, so that the rest may be newer, if it is not one bit.
+  [[nodiscard]] bool is_half_written(std::uint64_t frame) const {
+    if (big_endian(frame_, 8) != salts_[0]) return false;
+    if (frame != behind_ || sum_of_frame(sum_) != sum_at(frame_, 16)) return true;
+    const bool rest_may_be_newer = (offset_of(frame) + 16) % kSectorBytes == 0;
+    return rest_may_be_newer && std::popcount(big_endian(frame_, 12) ^ salts_[1]) > 1;
   }
 
   void found_damage(std::uint64_t frame, std::string_view why) {
