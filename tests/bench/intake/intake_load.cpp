@@ -137,17 +137,23 @@ class Iso8583Door final : public Door {
  public:
   void append(std::string& out, std::string_view terminal, unsigned first, unsigned count) override {
     for (unsigned number = first; number < first + count; ++number) {
+      // The composition holds views of them.
+      const std::string sent = fmt::format("{:%m%d%H%M%S}", day());
+      const std::string stan = fmt::format("{:06}", number % 1'000'000);
+      const std::string time = fmt::format("{:%H%M%S}", day());
+      const std::string date = fmt::format("{:%m%d}", day());
+      const std::string rrn = fmt::format("6327{:08}", number);
       iso8583::Composition advice("0220");
       advice.set(2, "4111111111111111");
       advice.set(3, "000000");
       advice.set(4, "000000001250");
-      advice.set(7, fmt::format("{:%m%d%H%M%S}", day()));
-      advice.set(11, fmt::format("{:06}", number % 1'000'000));
-      advice.set(12, fmt::format("{:%H%M%S}", day()));
-      advice.set(13, fmt::format("{:%m%d}", day()));
+      advice.set(7, sent);
+      advice.set(11, stan);
+      advice.set(12, time);
+      advice.set(13, date);
       advice.set(22, "071");
       advice.set(25, "00");
-      advice.set(37, fmt::format("6327{:08}", number));
+      advice.set(37, rrn);
       advice.set(38, "123456");
       advice.set(39, "00");
       advice.set(41, terminal);
