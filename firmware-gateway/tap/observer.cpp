@@ -183,10 +183,7 @@ void Observer::tell(const Request& request, const iso8583::Reading* answer) {
     return;
   }
   redact::Fields& fields = draft->fields;
-  if (!request.missing.empty()) {
-    if (fields.settlement) fields.settlement->readable = false;
-    fields.incomplete.push_back("iso8583 " + request.missing);
-  }
+  if (!request.missing.empty()) iso8583::tell_missing(*draft, request.missing);
   if (answer != nullptr && !answer->is_whole()) fields.incomplete.push_back("iso8583 answer: " + answer->missing);
   // The moment of receipt is the tap's: the gateway may be there only later.
   if (!fields.written_local && !fields.written_utc) fields.written_utc = written(request.seen.utc);

@@ -75,8 +75,7 @@ Host::Reaction Host::react_incomplete(const Reading& reading) const {
   Echo echo = echo_of(reading.message, *reading.mti);
   if (!asks_for_approval(*reading.mti)) {
     if (auto draft = to_draft(reading.message, *reading.mti, dialect_, {}); draft && is_made_out(reading, *draft)) {
-      if (draft->fields.settlement) draft->fields.settlement->readable = false;
-      draft->fields.incomplete.push_back("iso8583 " + reading.missing);
+      tell_missing(*draft, reading.missing);
       return Store{.draft = std::move(*draft), .echo = std::move(echo)};
     }
   }

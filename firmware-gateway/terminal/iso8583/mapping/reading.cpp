@@ -65,6 +65,11 @@ bool is_made_out(const Reading& reading, const redact::Draft& draft) {
   return std::ranges::all_of(essential, [&](unsigned field) { return !text_of(reading.message, field).empty(); });
 }
 
+void tell_missing(redact::Draft& draft, std::string_view missing) {
+  if (draft.fields.settlement) draft.fields.settlement->readable = false;
+  draft.fields.incomplete.push_back(fmt::format("iso8583 {}", missing));
+}
+
 terminal::Shape shape_of(const Reading& reading) {
   terminal::Shape shape{{"reason", reading.trouble()}};
   if (reading.mti) shape.emplace("mti", std::string(reading.message.mti()));

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "firmware-gateway/redact/card_guard.hpp"
 #include "firmware-gateway/terminal/dialogue.hpp"
@@ -38,6 +39,9 @@ struct Reading {
 
 // Whether a request that breaks off says enough to be kept: a transaction what makes it out, a settlement a total.
 [[nodiscard]] bool is_made_out(const Reading& reading, const redact::Draft& draft);
+
+// Of a request's draft: what of its message is missing. Totals that may be among it are not relied on.
+void tell_missing(redact::Draft& draft, std::string_view missing);
 
 // For a notice: MTI, which fields, why; and unless it is misplaced the values of class open ("field_11" …), without
 // what looks like card data.
