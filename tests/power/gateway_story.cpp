@@ -134,24 +134,6 @@ std::string difference(sqlite::SqliteJournal& journal, const Books& books) {
   return {};
 }
 
-const Possible& books_at(const std::vector<Moment>& moments, std::size_t position) {
-  const auto after = std::upper_bound(moments.begin(), moments.end(), position,
-                                      [](std::size_t at, const Moment& moment) { return at < moment.position; });
-  REQUIRE(after != moments.begin());
-  return std::prev(after)->books;
-}
-
-std::shared_ptr<const Books> held_by(sqlite::SqliteJournal& journal, const Possible& possible) {
-  std::string differences;
-  for (const auto& books : possible) {
-    const std::string found = difference(journal, *books);
-    if (found.empty()) return books;
-    differences += found + "; ";
-  }
-  FAIL("the journal is none of what it may be: ", differences);
-  return nullptr;
-}
-
 // --- the story -----------------------------------------------------------------------------------
 
 GatewayStory::GatewayStory(support::RecordedDisk& disk, std::filesystem::path state_dir, std::uint64_t seed)
@@ -222,7 +204,7 @@ void GatewayStory::do_step(const char* name, const Step& step) {
     }
     damage_ = done.error() == Error::damaged ? gateway_.journal().failure() : "";
     open_until_it_is();
-    const bool was_done = held_by(gateway_.journal(), {books_, after}) == after;
+    const bool was_done = held_by(gateway_.journal(), Possible{books_, after}) == after;
     settle_books({was_done ? after : books_});
     if (was_done) return;
   }

@@ -14,6 +14,7 @@
 
 #include "firmware-gateway/adapters/sqlite/sqlite_journal.hpp"
 #include "firmware-gateway/journal/identity.hpp"
+#include "tests/power/books.hpp"
 #include "tests/support/power/recorded_disk.hpp"
 #include "tests/support/seeded_random.hpp"
 
@@ -72,17 +73,8 @@ class Gateway {
 // How the journal as it was opened differs from the books; "": in nothing.
 [[nodiscard]] std::string difference(sqlite::SqliteJournal& journal, const Books& books);
 
-using Possible = std::vector<std::shared_ptr<const Books>>;
-
-// From `position` on the books may be any of these.
-struct Moment {
-  std::size_t position = 0;
-  Possible books;
-};
-[[nodiscard]] const Possible& books_at(const std::vector<Moment>& moments, std::size_t position);
-
-// The one of them that the journal holds; none is a failure of the test.
-[[nodiscard]] std::shared_ptr<const Books> held_by(sqlite::SqliteJournal& journal, const Possible& possible);
+using Possible = PossibleOf<Books>;
+using Moment = MomentOf<Books>;
 
 class GatewayStory {
  public:

@@ -54,11 +54,7 @@ class Recovery {
   }
 
   [[nodiscard]] std::size_t operations() const { return disk_.operations().size(); }
-  [[nodiscard]] DiskState state_at(std::size_t position) const {
-    DiskState state = disk_.start();
-    for (std::size_t i = 0; i < position; ++i) state.apply(disk_.operations()[i]);
-    return state;
-  }
+  [[nodiscard]] DiskState state_at(std::size_t position) const { return disk_.state_at(position); }
   // What opening showed counts from then on.
   [[nodiscard]] Possible possible_at(std::size_t position) const {
     if (position < opened_) return possible_;

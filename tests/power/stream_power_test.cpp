@@ -39,15 +39,11 @@ class Recovery {
     REQUIRE(bridge.file().commit(next_transaction(*after, 2, 2)).has_value());
     committed_ = disk_.position();
     after_ = after;
-    CHECK(held_by(bridge.file(), {after_}) == after_);
+    CHECK(held_by(bridge.file(), PossibleBooks{after_}) == after_);
   }
 
   [[nodiscard]] std::size_t operations() const { return disk_.operations().size(); }
-  [[nodiscard]] DiskState state_at(std::size_t position) const {
-    DiskState state = disk_.start();
-    for (std::size_t i = 0; i < position; ++i) state.apply(disk_.operations()[i]);
-    return state;
-  }
+  [[nodiscard]] DiskState state_at(std::size_t position) const { return disk_.state_at(position); }
   // What opening showed counts from then on.
   [[nodiscard]] PossibleBooks possible_at(std::size_t position) const {
     if (position < opened_) return possible_;

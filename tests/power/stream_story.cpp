@@ -43,24 +43,6 @@ std::string difference(sqlite::StreamFile& file, const StreamBooks& books) {
   return {};
 }
 
-const PossibleBooks& books_at(const std::vector<StreamMoment>& moments, std::size_t position) {
-  const auto after = std::upper_bound(moments.begin(), moments.end(), position,
-                                      [](std::size_t at, const StreamMoment& one) { return at < one.position; });
-  REQUIRE(after != moments.begin());
-  return std::prev(after)->books;
-}
-
-std::shared_ptr<const StreamBooks> held_by(sqlite::StreamFile& file, const PossibleBooks& possible) {
-  std::string differences;
-  for (const auto& books : possible) {
-    const std::string found = difference(file, *books);
-    if (found.empty()) return books;
-    differences += found + "; ";
-  }
-  FAIL("the stream is none of what it may be: ", differences);
-  return nullptr;
-}
-
 std::string words_of(const std::optional<sqlite::StreamFileError>& error) { return error ? error->text : ""; }
 
 std::optional<sqlite::StreamFileError> Bridge::open() {
@@ -146,7 +128,7 @@ void StreamStory::do_step(const Step& step) {
     }
     ++failures_;
     open_until_it_is();
-    const bool was_done = held_by(bridge_.file(), {books_, after}) == after;
+    const bool was_done = held_by(bridge_.file(), PossibleBooks{books_, after}) == after;
     settle_books({was_done ? after : books_});
     if (was_done) return;
   }

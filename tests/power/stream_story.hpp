@@ -14,6 +14,7 @@
 
 #include "cloud-bridge/adapters/sqlite/lock_file.hpp"
 #include "cloud-bridge/adapters/sqlite/stream_file.hpp"
+#include "tests/power/books.hpp"
 #include "tests/support/power/recorded_disk.hpp"
 #include "tests/support/seeded_random.hpp"
 #include "tests/support/stream/stream_db.hpp"
@@ -26,14 +27,8 @@ struct StreamBooks {
   std::map<std::string, std::uint64_t> progress;  // by gateway
   std::uint64_t dead_letters = 0;
 };
-using PossibleBooks = std::vector<std::shared_ptr<const StreamBooks>>;
-
-// From `position` on the books may be any of these.
-struct StreamMoment {
-  std::size_t position = 0;
-  PossibleBooks books;
-};
-[[nodiscard]] const PossibleBooks& books_at(const std::vector<StreamMoment>& moments, std::size_t position);
+using PossibleBooks = PossibleOf<StreamBooks>;
+using StreamMoment = MomentOf<StreamBooks>;
 
 // A bridge's file with its lock, opened and closed.
 class Bridge {
@@ -55,8 +50,6 @@ class Bridge {
 
 // How the file differs from the books; "": in nothing.
 [[nodiscard]] std::string difference(sqlite::StreamFile& file, const StreamBooks& books);
-// The one of them that the file holds; none is a failure of the test.
-[[nodiscard]] std::shared_ptr<const StreamBooks> held_by(sqlite::StreamFile& file, const PossibleBooks& possible);
 
 // The next transaction after these books, of one gateway or several.
 [[nodiscard]] stream::Transaction next_transaction(StreamBooks& books, std::size_t gateways, std::size_t events,

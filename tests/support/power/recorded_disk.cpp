@@ -92,6 +92,12 @@ RecordedDisk::~RecordedDisk() { current_disk = nullptr; }
 
 RecordedDisk* RecordedDisk::current() { return current_disk; }
 
+DiskState RecordedDisk::state_at(std::size_t position) const {
+  DiskState state = start_;
+  for (std::size_t i = 0; i < position; ++i) state.apply(operations_[i]);
+  return state;
+}
+
 std::size_t RecordedDisk::position() const {
   const std::scoped_lock lock(mutex_);
   return operations_.size();

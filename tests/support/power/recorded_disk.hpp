@@ -52,6 +52,8 @@ class RecordedDisk {
   [[nodiscard]] const std::vector<DiskOperation>& operations() const { return operations_; }
   // What has been done so far: a cut here has all operations before it.
   [[nodiscard]] std::size_t position() const;
+  // What was written until then, and what of it was synced.
+  [[nodiscard]] DiskState state_at(std::size_t position) const;
   // Every call, those that fail among them.
   [[nodiscard]] const std::vector<DiskCall>& calls() const { return calls_; }
 
